@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from homeport.debian.scripts.effects import AddGroup, AddMember, AddUser, Effect
+from homeport.debian.scripts.numbers import whole_number
 
 _WITH_VALUE_TEXT = """
     --home --shell --uid --gid --ingroup --gecos --comment --group-id --firstuid --lastuid
@@ -36,7 +37,7 @@ def _parsed(words: list[str], flags: frozenset[str]) -> tuple[dict[str, str], li
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return whole_number(text) if text else None
 
 
 def _first(options: dict[str, str], *names: str) -> str:

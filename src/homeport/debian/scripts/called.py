@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homeport.debian.scripts.shell_parser import parse_shell
+from homeport.budget import LimitExceeded
+from homeport.debian.scripts.shell_parser import LONGEST, parse_shell
 
 if TYPE_CHECKING:
     import tree_sitter
 
-_LONGEST = 1 << 20  # bytes of a script that are read
 _NAME = re.compile(r"[\w.+\[/-]+")
 #: Commands that start the command which they are given.
 _PREFIXES = frozenset(("exec", "command", "nohup", "nice", "env", "xargs", "time"))
@@ -35,11 +35,15 @@ class CalledPrograms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def called_programs(data: bytes) -> CalledPrograms:
-    """The commands of a shell script."""
+    """The commands of a shell script; none of one that has too many brackets to be parsed."""
+    try:
+        root = parse_shell(data[:LONGEST])
+    except LimitExceeded:
+        return CalledPrograms()
     programs: dict[str, None] = {}
     sourced: dict[str, None] = {}
     own: set[str] = set()
-    for node in _nodes(parse_shell(data[:_LONGEST])):
+    for node in _nodes(root):
         if node.type == "function_definition" and (name := node.child_by_field_name("name")):
             own.add(_text(name))
         if node.type == "command":

@@ -9,6 +9,7 @@ from homeport.debian.architecture import TRIPLET_OF
 from homeport.debian.scripts.command_options import options_of
 from homeport.debian.scripts.effects import AddAlternative
 from homeport.debian.scripts.machine import Machine
+from homeport.debian.scripts.numbers import whole_number
 
 #: Print nothing when they read nothing.
 _FILTERS = ("awk", "grep", "tr", "sed", "head", "tail", "sort", "uniq")
@@ -35,7 +36,7 @@ def output_of(words: list[str], text: str | None, machine: Machine) -> str | Non
             machine.temporary += 1
             return f"{TEMPORARY}{machine.temporary}\n"
         case ["phpquery", "-M", "-v", version]:
-            names = machine.files.names_in(f"/etc/php/{version}/mods-available")
+            names = machine.names_in(f"/etc/php/{version}/mods-available")
             return "".join(f"{name.removesuffix('.ini')}\n" for name in names)
         case ["id", "-Gn", name]:
             return machine.groups_of(name)
@@ -96,13 +97,12 @@ def _cut(arguments: list[str], text: str) -> str | None:
     lines = text.split("\n")
     if files:
         return None
-    if field.isdigit() and int(field):
+    if number := whole_number(field):
         mark = options.get("d", "\t")
         parts = [line.split(mark) if mark else [line] for line in lines]
         return "\n".join(
-            part[0] if len(part) == 1 else "".join(part[int(field) - 1 : int(field)])
-            for part in parts
+            part[0] if len(part) == 1 else "".join(part[number - 1 : number]) for part in parts
         )
-    if re.fullmatch(r"-\d+", first):
-        return "\n".join(line[: int(first[1:])] for line in lines)
+    if first[:1] == "-" and (number := whole_number(first[1:])) is not None:
+        return "\n".join(line[:number] for line in lines)
     return None

@@ -133,7 +133,7 @@ def _as_user(words: list[str], machine: Machine) -> Answer:
 
 
 def _umask(words: list[str], machine: Machine) -> Answer:
-    if words and is_mode(words[0]) and words[0].isdigit():
+    if words and is_mode(words[0]) and words[0].isdecimal():
         machine.umask = int(words[0], 8)
     return DONE
 

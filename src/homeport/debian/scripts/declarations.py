@@ -20,6 +20,7 @@ from homeport.debian.scripts.effects import (
     MakeLink,
     SetAttributes,
 )
+from homeport.debian.scripts.numbers import whole_number
 
 _MOST_LINES = 10_000
 
@@ -34,13 +35,13 @@ def read_sysusers(package: str, text: str) -> list[Effect]:
             uid, _, group = number.partition(":")
             found.append(
                 AddUser(
-                    package=package, name=name, uid=_number(uid), group=group,
+                    package=package, name=name, uid=whole_number(uid), group=group,
                     home=_given(home) or "/", shell=_given(shell) or "/usr/sbin/nologin",
                     comment=_given(comment),
                 )
             )  # fmt: skip
         elif kind == "g":
-            found.append(AddGroup(package=package, name=name, gid=_number(number)))
+            found.append(AddGroup(package=package, name=name, gid=whole_number(number)))
         elif kind == "m":
             found.append(AddMember(package=package, user=name, group=number))
     return found
@@ -141,10 +142,6 @@ def _lines(text: str) -> list[list[str]]:
 
 def _given(text: str) -> str:
     return "" if text == "-" else text
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
 
 
 def _mode(text: str) -> int | None:

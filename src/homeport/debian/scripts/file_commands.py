@@ -160,10 +160,10 @@ def _chgrp(words: list[str], machine: Machine) -> Answer:
 def _matching(pattern: str, machine: Machine) -> list[str]:
     """The files of the image that a path with wildcards in its last part names."""
     folder, _, last = pattern.rpartition("/")
-    names = machine.files.names_in(folder)
+    machine.budget.steps(len(machine.effects))
     made = (getattr(each, "path", "").rpartition("/") for each in machine.effects)
-    names += [name for at, _, name in made if at == folder and name not in names]
-    return [f"{folder}/{name}" for name in names if fnmatch.fnmatchcase(name, last)]
+    names = [*machine.names_in(folder), *(name for at, _, name in made if at == folder)]
+    return [f"{folder}/{name}" for name in dict.fromkeys(names) if fnmatch.fnmatchcase(name, last)]
 
 
 def set_attributes(

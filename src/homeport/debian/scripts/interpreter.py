@@ -6,12 +6,16 @@ conditions, loops over words, functions and a white list of commands (``commands
 it does not know has no value: a condition that depends on it is skipped, and the commands
 inside that change an image are reported as not understood.
 
+What a script may cost is bounded: a package comes from a stranger who may write loops, words
+that double and files that grow. A script that reaches a bound is read as far as that.
+
 Not for scripts of other interpreters, and not a shell: no file is opened, no process started.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -20,21 +24,29 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from homeport.budget import Budget, LimitExceeded, Limits
 from homeport.debian.scripts.command_output import TEMPORARY, output_of
 from homeport.debian.scripts.commands import CHANGES, WITHOUT_EFFECT, run_command
 from homeport.debian.scripts.effects import Effect, NotUnderstood
 from homeport.debian.scripts.machine import Files, Machine
+from homeport.debian.scripts.numbers import whole_number
 from homeport.debian.scripts.shell_parser import parse_shell
 
 if TYPE_CHECKING:
     import tree_sitter
 
-_LONGEST = 1 << 20  # bytes of a script that are read; the longest in Debian has 60 kB
-_MOST_STEPS = 20_000
+_MOST_STEPS = 2_000_000  # of the budget, about a microsecond each
+#: Steps of a statement, and of what is noted about the image.
+_STATEMENT = 100
+_EFFECT = 20
+_LETTERS = 8  # of text that cost a step
 _DEEPEST = 100
 _SHELL = re.compile(rb"#!\s*/(usr/)?bin/(env\s+)?(ba|da)?sh\b")
 _PARAMETER = re.compile(r"\$\{?(\w+|[#@*?])(?:(:?[-=+?]|%%?|##?)(.*))?\}?", re.DOTALL)
 _NAMED = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+#: What is said of a script that reaches a bound.
+TOO_MUCH = "more steps than Homeport follows"
 
 Status = bool | None
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -57,10 +69,6 @@ class _NextRound(Exception):
 
     def __init__(self, *, leave: bool) -> None:
         self.leave = leave
-
-
-class _Budget(Exception):
-    """The script takes more steps than any honest one."""
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,13 +98,19 @@ def read_script(
         program = data.partition(b"\n")[0][2:].decode("utf-8", "replace").strip()
         what = f"a program for {program}"
         return [NotUnderstood(package=package, script=script, line=1, text=what)]
-    if len(data) > _LONGEST:
-        what = f"a script of {len(data)} bytes"
+    if b"\0" in data:
+        what = "a script with zero bytes"
         return [NotUnderstood(package=package, script=script, line=1, text=what)]
-    root = parse_shell(data)
+    try:
+        root = parse_shell(data)
+    except LimitExceeded as error:
+        return [NotUnderstood(package=package, script=script, line=1, text=error.what)]
+    limits = Limits.of(os.environ)
+    limits = msgspec.structs.replace(limits, steps=min(limits.steps, _MOST_STEPS))
     machine = Machine(
         package=package, architecture=world.architecture, files=world.files,
         account=world.account, answers={} if answers is None else answers,
+        budget=Budget(f"{script} of {package}", limits),
     )  # fmt: skip
     first = "install" if script == "preinst" else "configure"
     walker = _Walker(machine, script, [first, ""], package, prints)
@@ -104,8 +118,8 @@ def read_script(
         walker.run_all(root.children)
     except _Leave:
         pass
-    except (_Budget, RecursionError):
-        walker.not_understood(root, "more steps than Homeport follows")
+    except (LimitExceeded, RecursionError):
+        machine.effects.append(NotUnderstood(package=package, script=script, line=1, text=TOO_MUCH))
     return [each for each in machine.effects if not getattr(each, "path", "").startswith(TEMPORARY)]
 
 
@@ -137,7 +151,6 @@ class _Walker:
         self._functions: dict[str, tree_sitter.Node] = {}
         #: What the function prints whose output is wanted; ``None``: not wanted or not known.
         self._captured: list[str] | None = None
-        self._steps = 0
         self._depth = 0
 
     def run_all(self, nodes: list[tree_sitter.Node]) -> Status:
@@ -148,9 +161,8 @@ class _Walker:
         return status
 
     def run(self, node: tree_sitter.Node) -> Status:
-        self._steps += 1
-        if self._steps > _MOST_STEPS or self._depth > _DEEPEST:
-            raise _Budget
+        self._machine.budget.steps(_STATEMENT + node.child_count)
+        self._machine.budget.depth(self._depth, most=_DEEPEST)
         known = _STATEMENTS.get(node.type)
         if known is None:
             self.skip(node)
@@ -164,6 +176,7 @@ class _Walker:
     def skip(self, node: tree_sitter.Node) -> None:
         """Report the commands of a part that is not followed, if they change anything."""
         for each in _descendants(node):
+            self._machine.budget.steps()
             if each.type == "command" and _changes(each):
                 self.not_understood(each, _text(each))
             elif each.type == "command" and _text(each).startswith("db_set "):
@@ -176,6 +189,7 @@ class _Walker:
             self._machine.answers[name] = None
 
     def not_understood(self, node: tree_sitter.Node, text: str) -> None:
+        self._machine.budget.steps(_EFFECT)
         self._machine.effects.append(
             NotUnderstood(
                 package=self._package, script=self._script,
@@ -209,6 +223,8 @@ class _Walker:
         return self._call(words, node, text)
 
     def _call(self, words: list[str], node: tree_sitter.Node, text: str | None) -> Status:  # noqa: PLR0911  a row a kind of command
+        # Reading options takes the words off one by one.
+        self._machine.budget.steps(len(words) ** 2 // 1_000)
         name = words[0]
         if name in self._functions:
             return self._call_function(name, words[1:])
@@ -219,8 +235,8 @@ class _Walker:
         if name in ("[", "test"):
             return _test(words[1:-1] if name == "[" else words[1:], self._machine)
         if name == "shift":
-            count = int(words[1]) if words[1:] and words[1].isdigit() else 1
-            del self._arguments[:count]
+            count = whole_number(words[1]) if words[1:] else 1
+            del self._arguments[: 1 if count is None else count]
             return True
         if name == "set":
             if "--" in words:
@@ -231,7 +247,9 @@ class _Walker:
         if self._captured is not None and name not in _SILENT:
             output = output_of(words, text, self._machine)
             self._captured = None if output is None else [*self._captured, output]
+        before = len(self._machine.effects)
         status, understood = run_command(words, text, self._machine)
+        self._machine.budget.steps(_EFFECT * max(0, len(self._machine.effects) - before))
         return status if understood else self._other_script(words, node)
 
     def _set_by_command(self, words: list[str]) -> Status:
@@ -347,6 +365,7 @@ class _Walker:
 
     def _output(self, node: tree_sitter.Node, text: str | None) -> str | None:
         """What a command prints, for the few whose output follows from their arguments."""
+        self._read(_text(node))
         known = self._prints.get(" ".join(_text(node).split()))
         if known is not None:
             return known
@@ -381,6 +400,7 @@ class _Walker:
             stages[0] = stages[0].children[-1]
         if len(stages) == 2 and all(stage.type == "command" for stage in stages):
             output = self._output(stages[0], None)
+            self._machine.budget.steps(len(_text(stages[1])))
             try:
                 words = shlex.split(_text(stages[1]))
             except ValueError:
@@ -422,6 +442,8 @@ class _Walker:
         for item in items:
             end = next((i for i, c in enumerate(item.children) if c.type == ")"), 0)
             patterns = [_unquoted(_text(c)) for c in item.children[:end] if c.is_named]
+            for pattern in patterns:
+                self._compare(text, pattern)
             if any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns):
                 return self.run_all(item.children[end + 1 :])
         return True
@@ -470,7 +492,9 @@ class _Walker:
             return [word]
         if any(c in folder for c in "*?["):
             raise _Unknown(word)
-        names = self._machine.files.names_in(self._machine.path(folder or "."))
+        names = self._machine.names_in(self._machine.path(folder or "."))
+        for each in names:
+            self._compare(each, name)
         before = f"{folder}/" if "/" in word else ""
         hidden = name.startswith(".")
         found = [each for each in names
@@ -486,9 +510,11 @@ class _Walker:
         return self._inner(text)
 
     def _inner(self, text: str) -> Status:
-        if len(text) > _LONGEST or self._depth > _DEEPEST // 2:
+        if self._depth > _DEEPEST // 2:
             return None
-        return self.run_all(parse_shell(text.encode("utf-8", "surrogateescape")).children)
+        data = text.encode("utf-8", "surrogateescape")
+        self._machine.budget.steps(len(data))
+        return self.run_all(parse_shell(data).children)
 
     def _other_script(self, words: list[str], node: tree_sitter.Node) -> Status:
         """Another shell script of the image, read like this one."""
@@ -513,6 +539,7 @@ class _Walker:
         return self.run_all(node.children)
 
     def _subshell(self, node: tree_sitter.Node) -> Status:
+        self._machine.budget.steps(len(self._variables) // _LETTERS)
         before = dict(self._variables)
         try:
             return self.run_all(node.children)
@@ -571,14 +598,32 @@ class _Walker:
     def words(self, node: tree_sitter.Node, *, split: bool = True) -> list[str]:
         """The words that ``node`` stands for."""
         if _text(node) in ('"$@"', "$@", "$*"):
-            return list(self._arguments)
+            self._machine.budget.steps(len(self._arguments))
+            return [self._read(each) for each in self._arguments]
         text = self._value(node)
         plain = node.type in ("simple_expansion", "expansion", "command_substitution")
         if plain and split:
-            return text.split()
+            words = text.split()
+            self._machine.budget.steps(len(words))
+            return words
         return [text]
 
-    def _value(self, node: tree_sitter.Node) -> str:  # noqa: PLR0911  a row a kind of word
+    def _read(self, text: str) -> str:
+        """Pay for text that is read or made."""
+        self._machine.budget.steps(1 + len(text) // _LETTERS)
+        return text
+
+    def _compare(self, text: str, pattern: str) -> None:
+        """Pay for matching a pattern: each of its wildcards may look through the whole text."""
+        wildcards = sum(pattern.count(each) for each in "*?[")
+        self._machine.budget.steps(1 + (len(text) + len(pattern)) * (1 + wildcards) // _LETTERS)
+
+    def _value(self, node: tree_sitter.Node) -> str:
+        """The text that ``node`` stands for."""
+        self._read(_text(node))
+        return self._read(self._value_of(node))
+
+    def _value_of(self, node: tree_sitter.Node) -> str:  # noqa: PLR0911  a row a kind of word
         text = _text(node)
         match node.type:
             case "command_name":
@@ -642,15 +687,16 @@ class _Walker:
         if operator.lstrip(":") in ("-", "=", "+"):
             return word
         if operator in ("%", "%%", "#", "##"):
+            self._machine.budget.steps(len(value) * (len(value) + len(word)) // 1_000)
             return _trimmed(value, operator, word)
         return value
 
     def _lookup(self, name: str) -> str:
         if name.isdigit():
-            number = int(name)
+            number = whole_number(name) or 0
             return self._arguments[number - 1] if 0 < number <= len(self._arguments) else ""
         if name in ("@", "*"):
-            return " ".join(self._arguments)
+            return self._read(" ".join(self._arguments))
         if name == "#":
             return str(len(self._arguments))
         if name == "?":
@@ -658,7 +704,7 @@ class _Walker:
         value = self._variables.get(name, "")
         if value is None:
             raise _Unknown(name)
-        return value
+        return self._read(value)
 
     def _substitution(self, node: tree_sitter.Node) -> str:
         inside = [child for child in node.children if child.is_named]
@@ -843,9 +889,9 @@ def _asked(words: list[str], machine: Machine) -> Status:
 def _compared(left: str, operator: str, right: str) -> Status:
     if operator in ("=", "==", "!="):
         return (left == right) == (operator != "!=")
-    if not (left.isdigit() and right.isdigit()):
+    a, b = whole_number(left), whole_number(right)
+    if a is None or b is None:
         return None
-    a, b = int(left), int(right)
     answers = {"-eq": a == b, "-ne": a != b, "-lt": a < b, "-le": a <= b, "-gt": a > b,
                "-ge": a >= b}  # fmt: skip
     return answers.get(operator)

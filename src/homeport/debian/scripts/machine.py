@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from homeport.budget import Budget
 from homeport.debian.scripts.effects import (
     AddGroup,
     AddMember,
@@ -53,7 +54,9 @@ class Machine:
         files: Files,
         account: Callable[[str, str], bool],
         answers: dict[str, str | None],
+        budget: Budget,
     ) -> None:
+        self.budget = budget
         self.package = package
         self.architecture = architecture
         self.answers = answers
@@ -64,6 +67,15 @@ class Machine:
         self.effects: list[Effect] = []
         self._account = account
 
+    def _search(self) -> None:
+        """Pay for a look through what the script has done."""
+        self.budget.steps(1 + len(self.effects) // 4)
+
+    def names_in(self, folder: str) -> list[str]:
+        """Names of the image's files and links in a folder."""
+        self.budget.steps(10_000)  # it goes through all paths of the image
+        return self.files.names_in(folder)
+
     def path(self, text: str) -> str:
         """The absolute path that ``text`` means in the script's working directory."""
         return posixpath.normpath(posixpath.join(self.folder, text))
@@ -71,6 +83,7 @@ class Machine:
     def type_of(self, path: str) -> str | None:
         """``file``, ``directory``, ``symlink`` or ``None``, with what the script made."""
         path = self.path(path)
+        self._search()
         for effect in self.effects:
             if isinstance(effect, MakeDirectory | CopyTree) and effect.path == path:
                 return "directory"
@@ -96,6 +109,7 @@ class Machine:
         return found is not None
 
     def has_account(self, kind: str, name: str) -> bool:
+        self._search()
         made = (AddUser,) if kind == "passwd" else (AddUser, AddGroup)
         if any(isinstance(e, made) and getattr(e, "name", "") == name for e in self.effects):
             return True
@@ -123,11 +137,13 @@ class Machine:
     def made(self, path: str) -> MakeFile | None:
         """The file that the script has made at ``path``."""
         path = self.path(path)
+        self._search()
         found = (e for e in self.effects if isinstance(e, MakeFile) and e.path == path)
         return next(found, None)
 
     def diversion(self, path: str) -> Divert | None:
         """The diversion of ``path`` that the script has made and not removed."""
+        self._search()
         found = None
         for effect in self.effects:
             if isinstance(effect, Divert | EndDiversion) and effect.path == path:
@@ -136,6 +152,7 @@ class Machine:
 
     def groups_of(self, user: str) -> str | None:
         """Names of the groups of an account that the script has made."""
+        self._search()
         made = [e for e in self.effects if isinstance(e, AddUser) and e.name == user]
         if not made:
             return None

@@ -17,6 +17,7 @@ from homeport.debian.scripts.effects import (
 from homeport.debian.scripts.file_commands import set_attributes
 from homeport.debian.scripts.machine import DONE, FOREIGN, UNSURE, Answer, Machine
 from homeport.debian.scripts.modes import is_mode
+from homeport.debian.scripts.numbers import whole_number
 
 
 def _statoverride(words: list[str], machine: Machine) -> Answer:
@@ -86,7 +87,8 @@ def _alternatives(words: list[str], machine: Machine) -> Answer:
         return bool(output_of(["update-alternatives", *todo], None, machine)), True
     if not todo or todo[0] != "--install":
         return DONE  # --remove, --set to what is chosen anyway
-    if len(todo) < 5 or not todo[4].lstrip("-").isdigit():
+    priority = whole_number(todo[4].removeprefix("-")) if len(todo) > 4 else None
+    if priority is None:
         return FOREIGN
     slaves: list[tuple[str, str, str]] = []
     rest = todo[5:]
@@ -98,7 +100,7 @@ def _alternatives(words: list[str], machine: Machine) -> Answer:
     machine.effects.append(
         AddAlternative(
             package=machine.package, link=todo[1], name=todo[2], path=todo[3],
-            priority=int(todo[4]), slaves=tuple(slaves),
+            priority=-priority if todo[4][0] == "-" else priority, slaves=tuple(slaves),
         )
     )  # fmt: skip
     return DONE

@@ -1,20 +1,38 @@
 """A shell script as a tree, by tree-sitter's grammar of bash; nothing is run.
 
+The parser takes quadratic time and its own stack for brackets that stay open and for long
+pipelines, so both their number and the length of a script have a bound before it sees them.
+
 Not for what commands mean (``interpreter``) nor which there are (``called``).
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from homeport.budget import LimitExceeded
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
     import tree_sitter
 
 
+LONGEST = 256 << 10  # bytes of a script that are read; the longest in Debian has 60 kB
+_MARKS = re.compile(rb"[(){}|\[\]`<]")
+_MOST_MARKS = 4_000  # the most in a script of Debian is 600
+
+
 def parse_shell(data: bytes) -> tree_sitter.Node:
-    """The root of the tree. Raises ``UsageError`` where the parser is not installed."""
+    """The root of the tree.
+
+    Raises ``LimitExceeded``, and ``UsageError`` where the parser is not installed.
+    """
+    if len(data) > LONGEST:
+        raise LimitExceeded(f"a script of {len(data)} bytes")
+    marks = len(_MARKS.findall(data))
+    if marks > _MOST_MARKS:
+        raise LimitExceeded(f"a script with {marks} brackets and pipes")
     try:
         # 30 ms that recipes without scripts save
         import tree_sitter
