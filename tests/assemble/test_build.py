@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from builders.building import BARE, BuildWorld, image_of, listing, tree_of
 from builders.deb import MTIME, deb, directory, file, hardlink, link
 from builders.elf import elf
+from homeport.content.blob import verified
 from homeport.content.store import Store
 from homeport.errors import AnswerNo, Faults, HomeportError, OutOfDate, UsageError
 from homeport.images.address import parse_destination
@@ -380,6 +382,39 @@ def test_a_damaged_layer_in_the_cache_is_built_again(tmp_path: Path) -> None:
     second = here.build(recipe)
     assert second.built.index.digest == first.built.index.digest
     assert [each.cached for each in second.built.images] == [False]
+
+
+@pytest.mark.usefixtures("later")
+def test_a_large_layer_is_hashed_again_only_after_its_file_was_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = b"".join(hashlib.sha256(bytes([a, b])).digest() for a in range(256) for b in range(160))
+    here = world(tmp_path, deb("pp", files={"x": noise}))
+    recipe = here.write_recipe(BARE + "packages: [pp]")
+    layer = here.build(recipe).built.images[0].layers[0]
+    assert layer.size > 1 << 20
+    hashed: list[str] = []
+    monkeypatch.setattr(
+        "homeport.assemble.build.verified",
+        lambda blob, what: [hashed.append(what), verified(blob, what)][1],
+    )
+
+    def build_again() -> tuple[bool, int]:
+        hashed.clear()
+        built = here.build(recipe).built
+        assert built.images[0].layers[0].digest == layer.digest
+        return built.images[0].cached, len(hashed)
+
+    assert build_again() == (True, 1)
+    assert build_again() == (True, 0)
+    path = layer.blob.path
+    before = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(1000)
+        stream.write(b"damage")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert build_again() == (False, 1)
+    assert build_again() == (True, 1)
 
 
 def test_check_builds_again_from_downloads_alone(tmp_path: Path) -> None:

@@ -141,6 +141,35 @@ def test_prune_removes_the_least_recently_used_first(store: Store) -> None:
     assert store.get(new.digest) is not None
 
 
+def test_a_use_counts_for_prune_and_leaves_the_times_of_the_content_alone(store: Store) -> None:
+    """Those times say whether it has changed since it was hashed."""
+    used, unused = (store.put(io.BytesIO(text)) for text in (b"used", b"idle"))
+    for path, when in ((used.path, 1), (unused.path, 2)):
+        os.utime(path, (when, when))
+    before = used.path.stat()
+
+    assert Store(store.root).get(used.digest) is not None
+    after = used.path.stat()
+    assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+    assert store.prune(4).removed == 1
+    assert used.path.exists()
+    assert not unused.path.exists()
+
+
+def test_marks_of_use_go_with_the_content(store: Store) -> None:
+    blobs = [store.put(io.BytesIO(text)) for text in (b"one", b"two", b"three")]
+    for blob in blobs:
+        assert store.get(blob.digest) is not None
+    marks = store.root / "uses/sha256"
+    store.drop(blobs[0].digest)
+    blobs[1].path.unlink()
+    store.prune()
+    assert [path.name for path in marks.iterdir()] == [blobs[2].digest.hex]
+    assert marks.joinpath(blobs[2].digest.hex).stat().st_mode & 0o777 == 0o600
+    store.prune(0)
+    assert list(marks.iterdir()) == []
+
+
 def test_prune_keeps_what_a_running_build_has_used(store: Store) -> None:
     before = store.put(io.BytesIO(b"before"))
     os.utime(before.path, (1, 1))

@@ -17,6 +17,7 @@ from homeport.assemble.image import make_image, make_index
 from homeport.assemble.layer_cache import FinishedLayers, drop_layers, find_layers, store_layers
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.content.blob import Blob, verified
+from homeport.content.hash_cache import KnownGoodFiles
 from homeport.content.store import Store
 from homeport.content.thread_pools import Threads, run_all
 from homeport.debian.package import PackageFile
@@ -146,15 +147,23 @@ def _assembled(
 
 
 def _intact(plan: BuildPlan, store: Store) -> bool:
-    """Whether the finished layers are there, each read through: damaged ones are dropped."""
+    """Whether the finished layers are there: damaged ones are dropped.
+
+    Each is read through, unless it was before and its file has not changed since.
+    """
     found = find_layers(plan, store)
     if found is None:
         return False
+    known = KnownGoodFiles(store)
     for layer in found.layers:
         try:
+            state = known.state(layer.blob)
+            if known.has(state):
+                continue
             with verified(layer.blob, "a finished layer") as stream:
                 while stream.read(1 << 20):
                     pass
+            known.add(state, layer.blob)
         except (IntegrityError, OSError):
             store.drop(layer.digest)
             drop_layers(plan, store)

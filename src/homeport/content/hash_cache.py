@@ -1,9 +1,9 @@
 """Files that an earlier run has hashed and that have not changed since.
 
-Hashing is the larger part of the work of sending a large blob, and one that goes to three
-registries need not be hashed three times. What is kept is not "this digest is good" but "the
-file with this inode, size and times was": writing to it changes the times, also with
-``touch -r`` (ctime cannot be set), and then it is hashed again.
+Hashing is the larger part of the work of sending a large blob and of a build without changes,
+and one that goes to three registries need not be hashed three times. What is kept is not "this
+digest is good" but "the file with this inode, size and times was": writing to it changes the
+times, also with ``touch -r`` (ctime cannot be set), and then it is hashed again.
 
 Not for deciding what a registry holds: it verifies the digest of what it receives itself.
 """

@@ -51,6 +51,7 @@ from homeport.errors import IntegrityError, UsageError
 from homeport.progress import CancelToken
 
 DEFAULT_BOUND = 5 << 30  # bytes
+_USES = "uses"
 _LOCK_POLL = 0.05  # seconds between tries for a file that another process holds
 _MAC_SIZE = 32
 
@@ -154,21 +155,31 @@ class Store:
         path = self._blob_path(digest)
         try:
             status = path.lstat()
+            if not stat.S_ISREG(status.st_mode) or (size is not None and status.st_size != size):
+                self.drop(digest)
+                return None
+            self._mark_used(digest)
+            status = path.lstat()  # another process may have removed it before it was marked
         except OSError:
             return None
-        if not stat.S_ISREG(status.st_mode) or (size is not None and status.st_size != size):
-            self.drop(digest)
-            return None
         verified_now = self._verified.get(digest) == _state(status)
-        try:
-            os.utime(path, follow_symlinks=False)
-            if verified_now:
-                self._verified[digest] = _state(path.stat())
-        except FileNotFoundError:  # removed by another process just now
-            return None
-        except OSError:  # of another user: it is read without being marked
-            pass
         return FileBlob(path, digest, status.st_size, verified_now)
+
+    def _mark_used(self, digest: Digest) -> None:
+        """In a file of its own: the times of content say whether it has changed.
+
+        Images on this machine share files with the store (``KnownGoodFiles``).
+        """
+        if not self.is_own:
+            return
+        with (
+            contextlib.suppress(OSError),
+            open_folder(self.root, _USES, digest.algorithm, make=True) as folder,
+        ):
+            try:
+                os.utime(digest.hex, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                os.close(open_file(digest.hex, folder, os.O_WRONLY | os.O_CREAT))
 
     def put(self, stream: Readable, digest: Digest | None = None, *, sync: bool = True) -> FileBlob:
         """Store a whole stream; ``IntegrityError`` if it does not have ``digest``."""
@@ -224,6 +235,7 @@ class Store:
         """Forget content, for example because it was found damaged."""
         self._verified.pop(digest, None)
         self._unlink(digest.hex, "blobs", digest.algorithm)
+        self._unlink(digest.hex, _USES, digest.algorithm)
 
     @contextlib.contextmanager
     def partial(self, digest: Digest, cancel: CancelToken | None = None) -> Iterator[BinaryIO]:
@@ -348,6 +360,7 @@ class Store:
         """
         horizon = self._oldest_live_lease()
         kinds = ("blobs", "answers", "seals", "partial")
+        self._remove_stray_uses()
         files = sorted(
             (file for kind in kinds for file in self._files(kind)), key=lambda file: file.used
         )
@@ -364,6 +377,12 @@ class Store:
         return Pruned(
             removed=removed, removed_bytes=removed_bytes, kept_bytes=total - removed_bytes
         )
+
+    def _remove_stray_uses(self) -> None:
+        there = {(*file.folder[1:], file.name) for file in self._files("blobs")}
+        for file in self._files(_USES):
+            if (*file.folder[1:], file.name) not in there:
+                self._unlink(file.name, *file.folder)
 
     def verify(self, on_file: Callable[[int], None] | None = None) -> Damage:
         """Read everything again; what does not match its digest or MAC is removed."""
@@ -446,24 +465,38 @@ class Store:
         """Remove a file that was not used since it was listed, which takes a while."""
         try:
             with open_folder(self.root, *file.folder) as folder:
-                if os.stat(file.name, dir_fd=folder, follow_symlinks=False).st_mtime != file.used:
+                if self._last_use(file.folder, file.name, folder) != file.used:
                     return False
                 os.unlink(file.name, dir_fd=folder)
         except OSError:
             return False
+        if file.folder[0] == "blobs":
+            self._unlink(file.name, _USES, *file.folder[1:])
         return True
+
+    def _last_use(self, place: tuple[str, ...], name: str, folder: int) -> float:
+        """When a file was written or, if later, used."""
+        written = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+        if place[0] == "blobs":
+            with (
+                contextlib.suppress(OSError),
+                open_folder(self.root, _USES, *place[1:]) as uses,
+            ):
+                return max(written, os.stat(name, dir_fd=uses, follow_symlinks=False).st_mtime)
+        return written
 
     def _files(self, kind: str) -> Iterator[_StoreFile]:
         """Every file below one of the store's folders; links are not followed."""
         try:
             with open_folder(self.root) as root:
                 for place, _, names, folder in os.fwalk(kind, dir_fd=root):
+                    parts = tuple(place.split("/"))
                     for name in names:
                         with contextlib.suppress(OSError):
                             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
                             yield _StoreFile(
-                                folder=tuple(place.split("/")), name=name,
-                                size=status.st_size, used=status.st_mtime,
+                                folder=parts, name=name, size=status.st_size,
+                                used=self._last_use(parts, name, folder),
                             )  # fmt: skip
         except OSError:
             return
