@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from builders.deb import deb
 from builders.images import index
+from builders.locking import World
+from builders.recipe import recipe_file
 from builders.runtime import runtime
 from homeport.cli.completing import install_path
+from homeport.cli.main import run
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
 
@@ -63,6 +67,28 @@ def completed(line: str, shell: str = "bash", **more: str) -> list[str]:
 )
 def test_what_may_come_is_offered(line: str, words: list[str]) -> None:
     assert completed(line) == words
+
+
+def test_packages_of_the_index_that_was_opened_last_are_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = {"HOMEPORT_CACHE_DIR": str(tmp_path / "cache")}
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", cache["HOMEPORT_CACHE_DIR"])
+    debs = [deb(name, files={f"usr/bin/{name}": b"x"}) for name in ("zqlib", "zqsh", "zqsh-doc")]
+    debs.append(deb("zqprovider", provides="zqsh-virtual"))
+    world = World(tmp_path / "world", debs, valid_for=None)
+    archives = (
+        f"[{{name: test, suites: [trixie], mirrors: ['{world.archive.url}'], keys: [key.asc]}}]"
+    )
+    recipe_file(world.home, f"archives: {archives}\npackages: [zqsh]\n")
+    lines = (
+        ("homeport add zqs", ["zqsh", "zqsh-doc"]), ("homeport search zql", ["zqlib"]),
+        ("homeport init zqsh-", ["zqsh-doc"]), ("homeport show zql", ["zqlib"]),
+        ("homeport slice propose zql", ["zqlib"]), ("homeport search ", []),
+    )  # fmt: skip
+    assert completed("homeport search zql", **cache) == []
+    assert run(["search", "zqsh", "--recipe", str(world.home)]) == 0
+    assert [(line, completed(line, **cache)) for line, _ in lines] == list(lines)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -18,7 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from builders.deb import deb
 from builders.images import index
+from builders.locking import World
+from builders.recipe import recipe_file
 from builders.runtime import runtime
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
@@ -36,6 +39,8 @@ CASES = [
     ("build . --platform linux/amd64,linux/s3", "build . --platform linux/amd64,linux/s390x"),
     ("audit --deny floa", "audit --deny floating"),
     ("lock dockerfile-copy --update base-f", "lock dockerfile-copy --update base-files"),
+    ("add zqs", "add zqshell"),
+    ("search zqli", "search zqlib"),
     ("cache pru", "cache prune"),
     ("-v cache pru", "-v cache prune"),
 ]
@@ -70,6 +75,15 @@ exec {shlex.quote(sys.executable)} -m homeport "$@"
             [program, "completion", "--install", shell], env=environment(tmp_path), check=True,
             capture_output=True,
         )  # fmt: skip
+    # Its archive is searched once, by which its names are known.
+    debs = [deb(name, files={f"usr/bin/{name}": b"x"}) for name in ("zqlib", "zqshell")]
+    world = World(tmp_path / "world", debs, valid_for=None)
+    archive = f"name: test, suites: [trixie], mirrors: ['{world.archive.url}'], keys: [key.asc]"
+    recipe_file(world.home, f"archives: [{{{archive}}}]\npackages: [zqshell]\n")
+    subprocess.run(
+        [sys.executable, "-m", "homeport", "search", "zqlib", "--recipe", world.home],
+        env=environment(tmp_path), check=True, capture_output=True,
+    )  # fmt: skip
     return tmp_path
 
 

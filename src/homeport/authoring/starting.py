@@ -14,6 +14,7 @@ import msgspec
 
 from homeport.authoring.adding import check_entry
 from homeport.authoring.archive_state import OpenArchives, check_known
+from homeport.authoring.platform_choices import ALL_PLATFORMS, PLATFORMS
 from homeport.content.files import write_file
 from homeport.errors import UsageError
 from homeport.oci.platform import parse_platforms
@@ -23,16 +24,6 @@ from homeport.recipe.conflicts import matches
 from homeport.recipe.loading import load_recipe
 from homeport.recipe.schema.defaults import FILE_NAME
 from homeport.recipe.schema.values import RECIPE_NAME
-
-#: What most registries and machines need.
-PLATFORMS = ("linux/amd64", "linux/arm64")
-
-
-#: Those of Debian's stable release for which there are container hosts.
-ALL_PLATFORMS = (
-    "linux/386", "linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/riscv64",
-    "linux/s390x",
-)  # fmt: skip
 
 
 class NewRecipe(msgspec.Struct, frozen=True, kw_only=True):

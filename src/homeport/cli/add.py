@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
-from homeport.authoring.adding import PackagesAdded
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_archives import no_check_option
 from homeport.cli.recipe_options import catalog_option
+
+if TYPE_CHECKING:
+    from homeport.authoring.adding import PackagesAdded
 
 
 @click.command(

@@ -161,20 +161,44 @@ def _locked_packages(
 def _packages(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Packages with slices, and their slices behind ``_``: of the catalog and of ``./slices``."""
+    """Packages, and their slices behind ``_``: of the catalog and of ``./slices``.
+
+    Before a letter is typed those with slices; then those of the index that was opened last, too.
+    """
     name, underscore, begin = incomplete.partition("_")
     folders = [
         folder for folder in (Path("slices"), *current_catalog().slice_folders) if folder.is_dir()
     ]
     if not underscore:
         files = {file.stem for folder in folders for file in folder.glob("*.yaml")}
-        return _items(sorted(file for file in files if file.startswith(name))[:_MOST])
+        known = {file for file in files if file.startswith(name)}
+        return _items(sorted({*known, *(_known_packages(name) if name else ())})[:_MOST])
     reading = importlib.import_module("homeport.recipe.slices.reading")
     found: set[str] = set()
     for file in (folder / f"{name}.yaml" for folder in folders):
         with contextlib.suppress(HomeportError, OSError):
             found |= {*reading.read_slice_file(file.read_bytes(), file)[0]}
     return _items(f"{name}_{each}" for each in sorted(found) if each.startswith(begin))
+
+
+def _index_words(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of packages, for words that are searched for."""
+    return _items(_known_packages(incomplete) if incomplete else ())
+
+
+def _known_packages(prefix: str) -> list[str]:
+    """Names in the index that was opened last, from the cache that the variables name."""
+    settings = importlib.import_module("homeport.settings").Settings
+    folder = os.environ.get("HOMEPORT_CACHE_DIR")
+    with contextlib.suppress(HomeportError, OSError, ValueError):
+        found = settings.load(cache_dir=Path(folder) if folder else None)
+        if found.cache_dir is not None and found.cache_dir.is_dir():
+            with importlib.import_module("homeport.app").open_app(found) as app:
+                names: list[str] = app.known_packages(prefix, most=_MOST)
+                return names
+    return []
 
 
 def _items(values: Iterable[str]) -> list[CompletionItem]:
@@ -207,6 +231,8 @@ _BY_COMMAND: dict[tuple[str, str], Complete] = {
     ("add", "recipe"): _recipes_and_files,
     ("init", "packages"): _packages,
     ("search", "recipe"): _recipes_and_files,
+    ("search", "words"): _index_words,
+    ("slice", "package"): _packages,
     ("show", "package"): _packages,
     ("show", "recipe"): _recipes_and_files,
     ("audit", "deny"): _findings,

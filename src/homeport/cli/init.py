@@ -5,15 +5,19 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from homeport.authoring.starting import PLATFORMS, NewRecipe, RecipeWritten, default_name
+from homeport.authoring.platform_choices import PLATFORMS
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_archives import no_check_option
 from homeport.cli.recipe_options import catalog_option
 from homeport.errors import UsageError
+
+if TYPE_CHECKING:
+    from homeport.authoring.starting import NewRecipe, RecipeWritten
 
 
 @click.command(
@@ -53,6 +57,9 @@ def command(
     Writes DIR/homeport.yaml. Without packages it asks for them, on a terminal. 'homeport
     search' finds packages.
     """
+    # 200 ms that --help and a TAB save
+    from homeport.authoring.starting import NewRecipe
+
     wanted = NewRecipe(
         folder=folder, name=name, packages=packages, platforms=platforms or PLATFORMS,
         program=_words(program),
@@ -85,6 +92,9 @@ def _asked(wanted: NewRecipe) -> NewRecipe:
             "no packages are given, and there is no terminal to ask on",
             hint="homeport init PACKAGE...",
         )
+    # 200 ms that --help and a TAB save
+    from homeport.authoring.starting import default_name
+
     name = wanted.name or default_name(wanted.folder) or None
     name = click.prompt("Name of the image", default=name, err=True)
     packages = click.prompt(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
-from homeport.authoring.package_search import SearchResult
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import read_platform
 from homeport.cli.recipe_archives import package_platform_option, recipe_option
@@ -13,6 +14,9 @@ from homeport.cli.recipe_options import catalog_option, mirrors_option
 from homeport.cli.screen import Column, Screen
 from homeport.errors import AnswerNo
 from homeport.quantities import counted, human_size
+
+if TYPE_CHECKING:
+    from homeport.authoring.package_search import SearchResult
 
 _PACKAGES = (
     Column(name="package", least=16),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
-from homeport.authoring.package_search import ShownPackage
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import read_platform
 from homeport.cli.recipe_archives import package_platform_option, recipe_option
 from homeport.cli.recipe_options import catalog_option, mirrors_option
 from homeport.cli.screen import Column, Screen
 from homeport.quantities import counted, human_size
+
+if TYPE_CHECKING:
+    from homeport.authoring.package_search import ShownPackage
 
 _SLICES = (Column(name="slice"), Column(name="paths", right=True), Column(name="needs", least=24))
 _FILES = (

@@ -178,6 +178,6 @@ def _read(platforms: tuple[str, ...]) -> tuple[Platform, ...]:
     if not platforms:
         return ()
     # 90 ms that other commands save
-    from homeport.authoring.starting import ALL_PLATFORMS
+    from homeport.authoring.platform_choices import ALL_PLATFORMS
 
     return tuple(parse_platforms(platforms) or map(parse_platform, ALL_PLATFORMS))

@@ -40,6 +40,7 @@ from homeport.debian.archive.state import (
 )
 from homeport.debian.archive.state_cache import record_state
 from homeport.debian.index.index import MergedIndex
+from homeport.debian.index.known_names import remember_names
 from homeport.errors import UsageError
 from homeport.runtime import Runtime
 
@@ -138,6 +139,8 @@ def _open(context: SearchContext, command: str) -> ArchiveState:
         },
         as_of=context.as_of,
     )
+    if first := next(iter(state.indexes.values()), None):
+        remember_names(first, context.runtime.store)
     for suite in state.suites:
         for line in describe(suite, context.now):
             context.runtime.progress.note(_ID, line)
