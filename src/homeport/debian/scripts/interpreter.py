@@ -27,9 +27,18 @@ import msgspec
 from homeport.budget import Budget, LimitExceeded, Limits
 from homeport.debian.scripts.command_output import TEMPORARY, output_of
 from homeport.debian.scripts.commands import CHANGES, WITHOUT_EFFECT, run_command
+from homeport.debian.scripts.conditions import Status, run_grep, run_test
 from homeport.debian.scripts.effects import Effect, NotUnderstood
 from homeport.debian.scripts.machine import Files, Machine
 from homeport.debian.scripts.numbers import whole_number
+from homeport.debian.scripts.shell_nodes import (
+    branches_of_if,
+    descendants,
+    literal,
+    node_text,
+    unquoted,
+    writes,
+)
 from homeport.debian.scripts.shell_parser import parse_shell
 
 if TYPE_CHECKING:
@@ -48,7 +57,6 @@ _NAMED = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 #: What is said of a script that reaches a bound.
 TOO_MUCH = "more steps than Homeport follows"
 
-Status = bool | None
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -175,16 +183,16 @@ class _Walker:
 
     def skip(self, node: tree_sitter.Node) -> None:
         """Report the commands of a part that is not followed, if they change anything."""
-        for each in _descendants(node):
+        for each in descendants(node):
             self._machine.budget.steps()
             if each.type == "command" and _changes(each):
-                self.not_understood(each, _text(each))
-            elif each.type == "command" and _text(each).startswith("db_set "):
+                self.not_understood(each, node_text(each))
+            elif each.type == "command" and node_text(each).startswith("db_set "):
                 self._forget(each)
 
     def _forget(self, node: tree_sitter.Node) -> None:
         """``db_set`` that may or may not run: the answer is not known any more."""
-        question = _unquoted(_text(node).split()[1])
+        question = unquoted(node_text(node).split()[1])
         for name in [question] if "$" not in question else list(self._machine.answers):
             self._machine.answers[name] = None
 
@@ -210,9 +218,9 @@ class _Walker:
                 elif child.is_named and child.type not in _REDIRECTS:
                     words += self.words(child)
         except _Unknown:
-            name = _text(node.child_by_field_name("name"))
+            name = node_text(node.child_by_field_name("name"))
             if _changes(node):
-                self.not_understood(node, _text(node))
+                self.not_understood(node, node_text(node))
             elif name == "db_set":
                 self._forget(node)
             elif name == "db_get":
@@ -233,7 +241,7 @@ class _Walker:
         if name in (".", "source"):
             return self._source(words[1:])
         if name in ("[", "test"):
-            return _test(words[1:-1] if name == "[" else words[1:], self._machine)
+            return run_test(words[1:-1] if name == "[" else words[1:], self._machine)
         if name == "shift":
             count = whole_number(words[1]) if words[1:] else 1
             del self._arguments[: 1 if count is None else count]
@@ -280,7 +288,7 @@ class _Walker:
         # The grammar has what follows <<EOF on its line inside of it.
         redirects += [c for each in redirects for c in each.children if c.type in _REDIRECTS]
         text = next((self._heredoc(r) for r in redirects if r.type == "heredoc_redirect"), None)
-        target = next((r for r in redirects if r.type == "file_redirect" and _writes(r)), None)
+        target = next((r for r in redirects if r.type == "file_redirect" and writes(r)), None)
         if target is not None:
             destination = self._destination(target)
             if destination is None or not destination.startswith("/dev/"):
@@ -305,9 +313,9 @@ class _Walker:
             if status is None:
                 self.skip(last)
                 return None
-        name = _text(last.child_by_field_name("name"))
+        name = node_text(last.child_by_field_name("name"))
         if last.type != "command" or name not in WITHOUT_EFFECT | {"echo", "cat", "printf"}:
-            self.not_understood(body, f"{_text(body)} {_text(target)}")
+            self.not_understood(body, f"{node_text(body)} {node_text(target)}")
             return None
         status = self._write(last, target, self._destination(target), text)
         return not status if body.type == "negated_command" and status is not None else status
@@ -323,8 +331,12 @@ class _Walker:
         output = "" if body is None else None
         if body is not None and body.type == "command":
             output = self._output(body, text)
-        if path is None or output is None or _text(target).lstrip("0123456789").startswith(">>"):
-            self.not_understood(body or target, f"{_text(body)} {_text(target)}".strip())
+        if (
+            path is None
+            or output is None
+            or node_text(target).lstrip("0123456789").startswith(">>")
+        ):
+            self.not_understood(body or target, f"{node_text(body)} {node_text(target)}".strip())
             return None
         self._machine.write(path, output)
         return True
@@ -353,7 +365,7 @@ class _Walker:
 
     def _printed(self, node: tree_sitter.Node) -> str | None:
         """What a command or a function of the script prints; ``None`` if that is not known."""
-        name = _text(node.child_by_field_name("name"))
+        name = node_text(node.child_by_field_name("name"))
         if name not in self._functions:
             return self._output(node, None)
         outside, self._captured = self._captured, []
@@ -365,8 +377,8 @@ class _Walker:
 
     def _output(self, node: tree_sitter.Node, text: str | None) -> str | None:
         """What a command prints, for the few whose output follows from their arguments."""
-        self._read(_text(node))
-        known = self._prints.get(" ".join(_text(node).split()))
+        self._read(node_text(node))
+        known = self._prints.get(" ".join(node_text(node).split()))
         if known is not None:
             return known
         try:
@@ -400,12 +412,12 @@ class _Walker:
             stages[0] = stages[0].children[-1]
         if len(stages) == 2 and all(stage.type == "command" for stage in stages):
             output = self._output(stages[0], None)
-            self._machine.budget.steps(len(_text(stages[1])))
+            self._machine.budget.steps(len(node_text(stages[1])))
             try:
-                words = shlex.split(_text(stages[1]))
+                words = shlex.split(node_text(stages[1]))
             except ValueError:
                 words = [""]
-            found = _grep(words, output)
+            found = run_grep(words, output)
             if found is not None:
                 return found != negated
         self.skip(node)
@@ -416,7 +428,7 @@ class _Walker:
         return None if status is None else not status
 
     def _if(self, node: tree_sitter.Node) -> Status:
-        branches = _branches(node)
+        branches = branches_of_if(node)
         for number, (condition, body) in enumerate(branches):
             status: Status = True
             for each in condition:
@@ -441,7 +453,7 @@ class _Walker:
             return None
         for item in items:
             end = next((i for i, c in enumerate(item.children) if c.type == ")"), 0)
-            patterns = [_unquoted(_text(c)) for c in item.children[:end] if c.is_named]
+            patterns = [unquoted(node_text(c)) for c in item.children[:end] if c.is_named]
             for pattern in patterns:
                 self._compare(text, pattern)
             if any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns):
@@ -460,7 +472,7 @@ class _Walker:
             self.skip(body)
             return None
         for word in words:
-            self._variables[_text(variable)] = word
+            self._variables[node_text(variable)] = word
             if not self._round(body):
                 break
         return True
@@ -520,7 +532,7 @@ class _Walker:
         """Another shell script of the image, read like this one."""
         text = self._machine.files.text_of(words[0]) if words[0].startswith("/") else None
         if text is None or not _SHELL.match(text.encode("utf-8", "surrogateescape")):
-            self.not_understood(node, _text(node))
+            self.not_understood(node, node_text(node))
             return None
         outside, self._arguments = self._arguments, words[1:]
         before = dict(self._variables)
@@ -532,7 +544,7 @@ class _Walker:
             self._arguments, self._variables = outside, before
 
     def _function(self, node: tree_sitter.Node) -> Status:
-        self._functions[_text(node.child_by_field_name("name"))] = node
+        self._functions[node_text(node.child_by_field_name("name"))] = node
         return True
 
     def _group(self, node: tree_sitter.Node) -> Status:
@@ -562,7 +574,7 @@ class _Walker:
 
     def _unset(self, node: tree_sitter.Node) -> Status:
         for child in node.children[1:]:
-            self._variables[_text(child)] = ""
+            self._variables[node_text(child)] = ""
         return True
 
     def _test_command(self, node: tree_sitter.Node) -> Status:
@@ -570,16 +582,16 @@ class _Walker:
             words = [word for child in node.children[1:-1] for word in self._operands(child)]
         except _Unknown:
             return None
-        return _test(words, self._machine)
+        return run_test(words, self._machine)
 
     def _assign(self, node: tree_sitter.Node) -> Status:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
         try:
             text = " ".join(self.words(value, split=False)) if value is not None else ""
         except _Unknown:
-            self._variables[_text(name)] = None
+            self._variables[node_text(name)] = None
             return None
-        self._variables[_text(name)] = text
+        self._variables[node_text(name)] = text
         return True
 
     # Words
@@ -593,11 +605,11 @@ class _Walker:
         elif node.is_named and node.type != "test_operator":
             yield from self.words(node)
         else:
-            yield _text(node)
+            yield node_text(node)
 
     def words(self, node: tree_sitter.Node, *, split: bool = True) -> list[str]:
         """The words that ``node`` stands for."""
-        if _text(node) in ('"$@"', "$@", "$*"):
+        if node_text(node) in ('"$@"', "$@", "$*"):
             self._machine.budget.steps(len(self._arguments))
             return [self._read(each) for each in self._arguments]
         text = self._value(node)
@@ -620,11 +632,11 @@ class _Walker:
 
     def _value(self, node: tree_sitter.Node) -> str:
         """The text that ``node`` stands for."""
-        self._read(_text(node))
+        self._read(node_text(node))
         return self._read(self._value_of(node))
 
     def _value_of(self, node: tree_sitter.Node) -> str:  # noqa: PLR0911  a row a kind of word
-        text = _text(node)
+        text = node_text(node)
         match node.type:
             case "command_name":
                 return "".join(self._value(child) for child in node.children)
@@ -665,10 +677,10 @@ class _Walker:
             if expands and b"$" in (child.text or b""):
                 # The grammar counts blanks before an expansion to it.
                 begin = child.start_byte + (child.text or b"").index(b"$")
-                parts.append(_literal(data[at - start : begin - start]))
+                parts.append(literal(data[at - start : begin - start]))
                 parts.append(self._value(child))
                 at = child.end_byte
-        parts.append(_literal(data[at - start : end - start]))
+        parts.append(literal(data[at - start : end - start]))
         return "".join(parts)
 
     def _parameter(self, text: str) -> str:
@@ -708,7 +720,7 @@ class _Walker:
 
     def _substitution(self, node: tree_sitter.Node) -> str:
         inside = [child for child in node.children if child.is_named]
-        known = self._prints.get(" ".join(_text(node).removeprefix("$(").strip("`()").split()))
+        known = self._prints.get(" ".join(node_text(node).removeprefix("$(").strip("`()").split()))
         if known is not None:
             return known
         if len(inside) == 1 and inside[0].type == "redirected_statement":
@@ -724,7 +736,7 @@ class _Walker:
             output = self._printed(inside[0])
             if output is not None:
                 return output.rstrip("\n")
-        raise _Unknown(_text(node))
+        raise _Unknown(node_text(node))
 
 
 #: Commands that end a loop's round, a loop, a function or the script.
@@ -765,81 +777,20 @@ _STATEMENTS: dict[str, Callable[[_Walker, tree_sitter.Node], Status]] = {
 }
 
 
-def _branches(
-    node: tree_sitter.Node,
-) -> list[tuple[list[tree_sitter.Node], list[tree_sitter.Node]]]:
-    """Conditions and bodies of an ``if``; ``else`` has no condition."""
-    condition: list[tree_sitter.Node] = []
-    body: list[tree_sitter.Node] = []
-    rest: list[tuple[list[tree_sitter.Node], list[tree_sitter.Node]]] = []
-    into = condition
-    for child in node.children:
-        if child.type in ("then", "else"):
-            into = body
-        elif child.type in ("elif_clause", "else_clause"):
-            rest += _branches(child)
-        elif child.is_named and child.type != "comment":
-            into.append(child)
-    return [(condition, body), *rest]
-
-
-def _descendants(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    todo = [node]
-    while todo:
-        each = todo.pop()
-        yield each
-        todo += reversed(each.children)
-
-
-def _text(node: tree_sitter.Node | None) -> str:
-    return (node.text or b"").decode("utf-8", "replace") if node is not None else ""
-
-
-def _grep(words: list[str], text: str | None) -> Status:
-    """``grep -q`` of a known text: of a plain word with or without anchors."""
-    options = [word for word in words[1:] if word.startswith("-")]
-    patterns = [word for word in words[1:] if not word.startswith("-")]
-    if text is None or words[0] not in ("grep", "fgrep", "egrep") or len(patterns) != 1:
-        return None
-    letters = "".join(option[1:] for option in options if not option.startswith("--"))
-    if "v" in letters or "--invert-match" in options:
-        return None
-    if not text:
-        return False
-    if not re.fullmatch(r"\^?[\w:/. -]+\$?", patterns[0]):
-        return None
-    pattern = rf"\b(?:{patterns[0]})\b" if "w" in letters else patterns[0]
-    return re.search(pattern, text, re.MULTILINE) is not None
-
-
 def _changes(command: tree_sitter.Node) -> bool:
     """Whether it changes an image."""
-    name = _text(command.child_by_field_name("name"))
+    name = node_text(command.child_by_field_name("name"))
     if name == "dpkg-divert":
-        return _diverts(_text(command))
+        return _diverts(node_text(command))
     if name == "dpkg-statoverride":
-        return "--add" in _text(command)
-    return name in CHANGES or (name == "sed" and " -i" in _text(command))
+        return "--add" in node_text(command)
+    return name in CHANGES or (name == "sed" and " -i" in node_text(command))
 
 
 def _diverts(text: str) -> bool:
     """Whether ``dpkg-divert`` diverts a file: not for upgrades to merged /usr (DEP 17) alone."""
     asks = ("--remove", "--list", "--truename")
     return not any(word in text for word in (*asks, ".usr-is-merged"))
-
-
-def _literal(data: bytes) -> str:
-    """The text between expansions: only ``\\`` before ``$``, ``"``, ``\\`` and line ends counts."""
-    return re.sub(r'\\([$"\\`\n])', lambda m: m[1].strip("\n"), data.decode("utf-8", "replace"))
-
-
-def _unquoted(text: str) -> str:
-    return text.replace('"', "").replace("'", "")
-
-
-def _writes(node: tree_sitter.Node) -> bool:
-    text = _text(node).lstrip("0123456789")
-    return text.startswith(">") and not text.startswith((">&", ">&"))
 
 
 def _trimmed(value: str, operator: str, pattern: str) -> str:
@@ -852,46 +803,3 @@ def _trimmed(value: str, operator: str, pattern: str) -> str:
         if fnmatch.fnmatchcase(part, pattern):
             return value[:at] if operator[0] == "%" else value[at:]
     return value
-
-
-def _test(words: list[str], machine: Machine) -> Status:
-    """``[ … ]``; ``-o`` binds least, then ``-a``, then ``!``."""
-    for operators, decides in ((("-o", "||"), True), (("-a", "&&"), False)):
-        at = next((at for at, word in enumerate(words) if at and word in operators), None)
-        if at is not None:
-            both = (_test(words[:at], machine), _test(words[at + 1 :], machine))
-            return decides if decides in both else None if None in both else not decides
-    if words[:1] == ["!"]:
-        status = _test(words[1:], machine)
-        return None if status is None else not status
-    if len(words) == _BINARY:
-        return _compared(*words)
-    return _asked(words, machine)
-
-
-_BINARY = 3
-_FILE_TESTS = ("-e", "-f", "-d", "-x", "-r", "-s", "-L", "-h", "-w")
-
-
-def _asked(words: list[str], machine: Machine) -> Status:
-    match words:
-        case []:
-            return False
-        case [text] | ["-n", text]:
-            return bool(text)
-        case ["-z", text]:
-            return not text
-        case [operator, path] if operator in _FILE_TESTS:
-            return machine.test_file(operator, path)
-    return None
-
-
-def _compared(left: str, operator: str, right: str) -> Status:
-    if operator in ("=", "==", "!="):
-        return (left == right) == (operator != "!=")
-    a, b = whole_number(left), whole_number(right)
-    if a is None or b is None:
-        return None
-    answers = {"-eq": a == b, "-ne": a != b, "-lt": a < b, "-le": a <= b, "-gt": a > b,
-               "-ge": a >= b}  # fmt: skip
-    return answers.get(operator)
