@@ -99,7 +99,7 @@ def test_an_image_is_signed_for_the_identity_of_a_token_once(
 def test_a_statement_is_attested_for_an_identity(
     shop: Workshop, running: Services, tmp_path: Path
 ) -> None:
-    (tmp_path / "p.json").write_text('{"a":1}')
+    (tmp_path / "p.json").write_text('{"buildDefinition":{}}')
     document(
         "attest", shop.address, "--type", "slsa", "--predicate", str(tmp_path / "p.json"),
         "--identity-token", running.token(), *running.options,

@@ -142,7 +142,7 @@ def test_an_attestation_is_about_one_digest_and_is_no_signature(
     assert subject["digest"] == shop.digest
     assert subject["forms"] == {"legacy-attestation": "written", "bundle": "written"}
     assert set(document(*attest)["subjects"][0]["forms"].values()) == {"present"}
-    file.write_text("{}")
+    file.write_text('{"@context":"https://openvex.dev/ns/v0.2.1"}')
     assert set(document(*attest)["subjects"][0]["forms"].values()) == {"written"}
 
     refused = run("verify", shop.address, *key(shop, "pub"))
@@ -274,6 +274,33 @@ def test_usage_errors_say_what_is_missing(arguments: tuple[str, ...], because: s
     result = run(*arguments)
     assert isinstance(result.exception, UsageError)
     assert because in result.exception.what
+
+
+@pytest.mark.parametrize(
+    ("type", "text", "said", "hint"),
+    [
+        ("vex", "{}", "is not a document of type vex: no '@context'", "URI of any other"),
+        (
+            "spdx",
+            '{"bomFormat": "CycloneDX"}',
+            "of type spdx: no 'spdxVersion'",
+            "--type cyclonedx",
+        ),
+        ("cyclonedx", '{"spdxVersion": "SPDX-2.3"}', "no 'bomFormat'", "--type spdx"),
+        ("slsa", '{"predicateType": "x", "predicate": {}}', "whole statement", "jq .predicate"),
+        ("spdx", '{"spdxVersion": 3}', "'spdxVersion' does not begin with 'SPDX-'", "URI"),
+    ],
+)
+def test_a_document_of_another_type_is_told_before_anything_is_signed(
+    tmp_path: Path, type: str, text: str, said: str, hint: str
+) -> None:
+    file = tmp_path / "document.json"
+    file.write_text(text)
+    result = run("attest", "r.example/a:1", "--type", type, "--predicate", str(file),
+                 "--key", "none.key")  # fmt: skip
+    assert isinstance(result.exception, UsageError)
+    assert said in result.exception.what
+    assert hint in str(result.exception.hint)
 
 
 def test_an_sbom_is_attached_unsigned_too_for_scanners_that_look_for_that(

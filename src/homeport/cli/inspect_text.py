@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_PACKAGES = 40
 MOST_WASTE = 15
 MOST_EXAMPLES = 5
+_MANY = 3  # signatures with one verdict, told in one line
 _COMMAND = 90
 
 
@@ -292,15 +293,23 @@ def _attached(image: ImageReport, screen: Screen) -> str:
     if not image.attached:
         return "Attached\n  no SBOM, provenance or signature found"
     rows = [
-        (one.kind, safe(one.type), human_size(one.size), one.digest, one.found_as)
+        (
+            one.kind,
+            safe(one.type),
+            human_size(one.size) if one.size else "-",
+            one.digest,
+            one.found_as,
+        )
         for one in image.attached
     ]
     lines = [screen.styled("Attached", "title"), screen.table(_ATTACHED, rows, indent=2)]
-    lines += [
-        f"  {screen.digest(one.digest)}: {safe(one.verdict)}"
-        for one in image.attached
-        if one.verdict
-    ]
+    verdicts: dict[str, list[str]] = {}
+    for one in image.attached:
+        if one.verdict:
+            verdicts.setdefault(safe(one.verdict), []).append(screen.digest(one.digest))
+    for verdict, digests in verdicts.items():
+        told = digests if len(digests) < _MANY else [counted(len(digests), "signature")]
+        lines += [f"  {each}: {verdict}" for each in told]
     return "\n".join(lines)
 
 

@@ -36,7 +36,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ord
 
 
 class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An artifact attached to an image. kind: SBOM, provenance, signature or other.
+    """An artifact attached to an image. kind: as ``kind_of`` says.
 
     verdict: of its signature in words; empty if it has none, or none was looked at
     """

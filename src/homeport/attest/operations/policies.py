@@ -148,8 +148,10 @@ def verify_by_policy(
         if found.result is not None:
             return found.result
         missing = SubjectResult(
-            digest=str(value.digest), signatures=(), missing=(f"not verified: {found.reason}",)
-        )
+            digest=str(value.digest), signatures=(), missing=(f"not verified: {found.reason}",),
+            hint="" if found.rule else "say who must have signed it: --key cosign.pub, --identity"
+            " and --issuer, or --policy FILE with a rule for it",
+        )  # fmt: skip
         return ImageResult(digest=str(value.digest), subject=missing)
 
 

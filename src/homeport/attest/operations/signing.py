@@ -15,7 +15,7 @@ from homeport.attest.keyless import open_keyless
 from homeport.attest.keys.private_key import AskPassword
 from homeport.attest.keys.sources import load_private_key
 from homeport.attest.operations.access import Access
-from homeport.attest.predicates import predicate_uri
+from homeport.attest.predicates import check_predicate, predicate_uri
 from homeport.attest.signing import (
     KeyMethod,
     SignedSubject,
@@ -86,10 +86,9 @@ def attest(
     ask_password: AskPassword | None,
 ) -> SignResult:  # fmt: skip
     """Attest the predicate in a file about the digest that an address leads to."""
-    request = SignRequest(
-        predicate_type=predicate_uri(predicate_type), predicate=read_predicate(predicate),
-        platforms=False,
-    )  # fmt: skip
+    uri, document = predicate_uri(predicate_type), read_predicate(predicate)
+    check_predicate(predicate_type, document, str(predicate))
+    request = SignRequest(predicate_type=uri, predicate=document, platforms=False)
     done = _sign(image, options, request, access, ask_password)
     media_type = _SBOMS.get(request.predicate_type)
     if media_type is not None and not options.dry_run:

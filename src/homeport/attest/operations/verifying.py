@@ -59,7 +59,10 @@ def verify(image: str, options: VerifyOptions, access: Access) -> ImageResult:
             image, options.policy, access, min_rebuilders=options.min_rebuilders
         )
     if options.min_rebuilders:
-        raise UsageError("--min-rebuilders requires a policy, which names the rebuilders")
+        raise UsageError(
+            "--min-rebuilders requires a policy, which names the rebuilders",
+            hint="name it with --policy FILE, in place of --key, --identity and --issuer",
+        )
     if options.policy is not None:
         raise UsageError("--policy cannot be combined with --key, --identity and --issuer")
     requirement = make_requirement(options, access.environment)
@@ -84,10 +87,8 @@ def refuse_unverified(image: str, result: ImageResult) -> None:
     rejected = [one for one in result.subject.signatures if one.verdict == "rejected"]
     if rejected:
         missing.append(rejected[0].reason)
-    raise NotVerified(
-        f"{image}: {'; '.join(missing)}", where={"digest": result.digest},
-        hint=next((one.hint for one in rejected if one.hint), None),
-    )  # fmt: skip
+    hint = next((one.hint for one in rejected if one.hint), None) or result.subject.hint or None
+    raise NotVerified(f"{image}: {'; '.join(missing)}", where={"digest": result.digest}, hint=hint)
 
 
 def make_requirement(options: VerifyOptions, environment: Mapping[str, str]) -> Requirement:

@@ -91,11 +91,13 @@ class SubjectResult(msgspec.Struct, frozen=True, kw_only=True):
     """Whether one image (manifest or index) is signed as required.
 
     missing: what is required and was not found, in words; empty: verified
+    hint:    what to do about that
     """
 
     digest: str
     signatures: tuple[SignatureResult, ...]
     missing: tuple[str, ...]
+    hint: str = ""
 
     @property
     def verified(self) -> bool:

@@ -20,7 +20,8 @@ _PREDICATE = "in-toto.io/predicate-type"
 _KINDS = (
     ("cosign signature", "signature"),
     ("spdx", "SBOM"), ("cyclonedx", "SBOM"), ("syft", "SBOM"), ("slsa", "provenance"),
-    ("provenance", "provenance"), ("cosign attestation", "provenance"), ("sigstore", "signature"),
+    ("provenance", "provenance"), ("openvex", "VEX"), ("rebuild-kit", "rebuild kit"),
+    ("cosign attestation", "attestation"), ("sigstore", "signature"),
     ("notary", "signature"), ("signature", "signature"),
 )  # fmt: skip
 
@@ -66,7 +67,9 @@ def _with_verdicts(
 
 
 def kind_of(type: str) -> str:
-    """SBOM, provenance, signature or other, by a predicate or artifact type."""
+    """By a predicate or artifact type: SBOM, provenance, VEX, rebuild kit, signature, attestation
+    (of several types, under a tag of cosign) or other.
+    """
     lower = type.lower()
     return next((kind for word, kind in _KINDS if word in lower), "other")
 
@@ -111,5 +114,5 @@ def _referrer(descriptor: Descriptor) -> Attached:
     )
     return Attached(
         kind=kind_of(type), type=type, digest=descriptor.digest, size=descriptor.size,
-        found_as="referrer",
+        found_as="referrer" if descriptor.media_type else "tag",
     )  # fmt: skip
