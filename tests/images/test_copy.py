@@ -77,6 +77,33 @@ def test_variants_are_told_apart_and_their_spellings_are_not() -> None:
     assert select(value, [parse_platform("linux/arm64/v8")]).digest == image("linux/arm64").digest
 
 
+@pytest.mark.parametrize(
+    ("wanted", "taken"),
+    [
+        ("linux/arm/v7", "linux/arm/v6"),
+        ("linux/arm/v6", "linux/arm/v6"),
+        ("linux/amd64/v4", "linux/amd64/v2"),
+        ("linux/amd64", "linux/amd64"),
+    ],
+)
+def test_where_a_variant_is_missing_the_newest_that_it_runs_is_taken(
+    wanted: str, taken: str
+) -> None:
+    """As docker and podman do: containerd's platforms/compare.go."""
+    names = ["linux/arm/v5", "linux/arm/v6", "linux/amd64", "linux/amd64/v2", "linux/arm64"]
+    found = select(index([image(name) for name in names]), [parse_platform(wanted)])
+    assert found.digest == image(taken).digest
+    single = image(taken)
+    assert select(single, [parse_platform(wanted)]) is single
+
+
+def test_a_newer_variant_is_not_taken_for_an_older_one() -> None:
+    value = index([image("linux/arm/v7"), image("linux/amd64/v3")])
+    for wanted in ("linux/arm/v6", "linux/amd64", "linux/arm64"):
+        with pytest.raises(ImageNotFound, match=f"no image for {wanted}"):
+            select(value, [parse_platform(wanted)])
+
+
 def test_platforms_are_found_in_nested_indexes() -> None:
     value = index([index([image("linux/amd64"), image("linux/s390x")]), image("linux/arm64")])
     assert platforms_of(value) == [AMD64, S390X, ARM64]

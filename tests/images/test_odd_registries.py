@@ -97,6 +97,19 @@ def test_referrers_that_may_not_be_listed_do_not_end_a_mirror(
     assert ("does not list referrers" in result.stderr) == (status in (401, 403, 406))
 
 
+def test_a_list_of_referrers_that_fails_is_named_and_the_image_copied(
+    registry: Make, tmp_path: Path
+) -> None:
+    source = registry(statuses={r"GET /v2/a/referrers/.*": 500})
+    destination = registry()
+    value = image()
+    put(source, value, "1", tmp_path)
+    result = mirrored(source, destination, "--referrers")
+    assert result.exit_code == 0, result.stderr
+    assert "referrers" in result.stderr
+    assert destination.tags["b", "1"] == str(value.digest)
+
+
 def test_signatures_are_found_by_name_where_tags_may_not_be_listed(
     registry: Make, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from builders.images import Layer, everything, image, index, layer
 from builders.runtime import runtime
-from builders.small_registry import SmallRegistry, small_registry
+from builders.small_registry import Manifest, SmallRegistry, digest_of, small_registry
 from homeport.app import Settings, open_app
 from homeport.cli.main import homeport
 from homeport.errors import AnswerNo, HomeportError, UsageError
@@ -70,6 +70,27 @@ def test_an_image_of_an_index_is_chosen_by_its_platform(registry: SmallRegistry)
     assert run("digest", address, *words).stdout == f"{arm.digest}\n"
     assert run("manifest", address, *words).stdout_bytes == arm.document.raw
     assert json.loads(run("config", address, *words).stdout)["architecture"] == "arm64"
+
+
+def test_the_platform_that_stands_in_for_another_is_named(registry: SmallRegistry) -> None:
+    address = f"{registry.host}/a:1"
+    write(index([image("linux/arm/v6"), image("linux/amd64")]), address)
+    result = run("digest", address, "--platform", "linux/arm/v7")
+    assert result.stdout == f"{image('linux/arm/v6').digest}\n"
+    assert "no image for linux/arm/v7: took linux/arm/v6" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b'{"schemaVersion":1,"fsLayers":[]}', b'\xef\xbb\xbf{"schemaVersion":2}', b"no JSON"],
+    ids=["schema 1", "a byte order mark", "no JSON"],
+)
+def test_a_manifest_is_printed_whether_it_is_understood_or_not(
+    registry: SmallRegistry, raw: bytes
+) -> None:
+    registry.manifests["a", digest_of(raw)] = Manifest(raw=raw, media_type="application/json")
+    registry.tags["a", "1"] = digest_of(raw)
+    assert run("manifest", f"{registry.host}/a:1").stdout_bytes == raw
 
 
 def test_the_digest_of_a_tag_costs_no_pull(registry: SmallRegistry) -> None:

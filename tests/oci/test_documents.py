@@ -94,6 +94,7 @@ def test_documents_are_what_was_asked_for() -> None:
 )
 def test_a_document_without_a_type_has_the_one_it_came_with(said: str, kind: str) -> None:
     assert read_manifest_or_index(b'{"schemaVersion":2,"manifests":[]}', said).media_type == kind
+    assert read_manifest_or_index(b'{"manifests":[]}', said).media_type == kind
 
 
 def test_a_document_that_came_as_something_else_is_refused() -> None:

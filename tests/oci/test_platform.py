@@ -10,6 +10,7 @@ from homeport.errors import UsageError
 from homeport.oci.platform import Platform, parse_platform, parse_platforms
 
 PART = st.from_regex(r"[a-z0-9_.-]{1,8}", fullmatch=True)
+SYSTEM = PART.filter(lambda word: parse_platform(f"{word}/x").os == word)  # no architecture
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,8 @@ PART = st.from_regex(r"[a-z0-9_.-]{1,8}", fullmatch=True)
         ("arm64", "linux/arm64"),
         ("linux/aarch64", "linux/arm64"),
         ("linux/arm", "linux/arm/v7"),
+        ("arm/v7", "linux/arm/v7"),
+        ("arm64/v8", "linux/arm64"),
         ("windows/amd64:10.0.20348", "windows/amd64:10.0.20348"),
         ("windows(10.0.20348.2582)/amd64", "windows/amd64:10.0.20348.2582"),
         ("windows(10.0.17763+win32k)/amd64", "windows/amd64:10.0.17763+win32k"),
@@ -38,7 +41,12 @@ def test_what_is_no_platform_is_a_usage_error(text: str) -> None:
         parse_platform(text)
 
 
-@given(PART, PART, st.one_of(st.just(""), PART), st.lists(PART, max_size=2))
+@given(
+    PART.filter(lambda os: parse_platform(f"{os}/x").os == os),
+    PART,
+    st.one_of(st.just(""), PART),
+    st.lists(PART, max_size=2),
+)
 def test_what_is_written_is_read_again(
     os: str, architecture: str, version: str, features: list[str]
 ) -> None:

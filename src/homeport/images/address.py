@@ -228,7 +228,7 @@ def parse_source(text: str) -> Address:
     if found := _local(text):
         return found
     _refuse_archive_name(text)
-    return _parse(text)
+    return _read(text)
 
 
 def _refuse_archive_name(text: str) -> None:
@@ -247,6 +247,15 @@ def _refuse_archive_name(text: str) -> None:
         )
 
 
+def _read(text: str) -> Address:
+    """``_parse``; text that is no reference may be in the words of another tool."""
+    try:
+        return _parse(text)
+    except BadReference as error:
+        error.hint = _meant(text) or error.hint
+        raise
+
+
 def _parse(text: str) -> Address:
     for row in TRANSPORTS.values():
         if text.startswith(row.prefix) and (row.prefix[-1] in ":/" or text == row.prefix):
@@ -256,11 +265,7 @@ def _parse(text: str) -> Address:
 
 def parse_destination(text: str) -> Address:
     """Read the address of an image that is to be written. Raises ``UsageError``."""
-    try:
-        address = _parse(text)
-    except BadReference as error:
-        error.hint = _meant(text) or error.hint
-        raise
+    address = _read(text)
     row = TRANSPORTS[address.scheme]
     if not row.writes:
         raise BadAddress(
@@ -281,6 +286,8 @@ def _registry_destination(text: str, address: Address) -> None:
 def _meant(text: str) -> str:
     """What a bare name may have meant instead of an image on the default registry, or ``""``."""
     word, colon, rest = text.partition(":")
+    if word in _OTHER_WORDS and names_registry(rest):
+        return f"for a registry, write docker://{rest}"
     if colon and (spelled := _OTHER_WORDS.get(word)):
         return spelled.replace("…", rest)
     if "/" in text or colon:
@@ -313,6 +320,11 @@ def _bare(text: str) -> RegistryAddress:
         raise BadAddress(
             f"invalid image address {text!r}: a URL",
             hint=f"write {text.partition('//')[2]}{plain}",
+        )
+    if re.fullmatch(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", text):
+        raise BadAddress(
+            f"invalid image address {text!r}: a digest without a repository",
+            hint=f"write REPOSITORY@{text}, or docker-daemon:{text} for an image of docker",
         )
     if "://" in text:
         known = ", ".join(row.prefix for row in TRANSPORTS.values())
@@ -391,6 +403,11 @@ def _registry(text: str, place: str) -> RegistryAddress:
 
 
 def _layout(text: str, place: str) -> LayoutAddress:
+    if re.match("//[^/]", place):  # helm and flux write registries so
+        raise BadAddress(
+            f"invalid image address {text!r}: {place} is not a path",
+            hint=f"for a registry, write docker:{place}; for a directory, oci:{place[1:]}",
+        )
     path, tag, digest = _split_place(text, place)
     return LayoutAddress(path=Path(path), tag=tag, digest=digest)
 

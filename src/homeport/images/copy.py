@@ -14,7 +14,13 @@ from homeport.content.blob import Blob
 from homeport.errors import HomeportError
 from homeport.images.address import Address, EngineAddress, LayoutAddress, RegistryAddress
 from homeport.images.image import Image, Index, Missing
-from homeport.images.platforms import artifacts_for, images_for, select
+from homeport.images.platforms import (
+    artifacts_for,
+    images_for,
+    nearest,
+    platforms_of,
+    select,
+)
 from homeport.images.transports.base import Destination, NamedDestination, Source, Written
 from homeport.images.transports.registry import RegistryTransport, open_manifests, prefetch
 from homeport.oci.platform import Platform
@@ -92,7 +98,11 @@ def tell_of_others(
     platforms: Sequence[Platform] | None,
     runtime: Runtime,
 ) -> None:
-    """Name what is for the chosen platform, too, and is left out: other images, artifacts."""
+    """Name what is for the chosen platform, too, and is left out: other images, artifacts.
+
+    Where an older variant stands in for a platform, that is named as well.
+    """
+    tell_of_variants(value, platforms or (), runtime)
     if not platforms or len(platforms) > 1 or value.digest == chosen.digest:
         return
     others = dict.fromkeys(one.descriptor.digest for one in images_for(value, platforms[0]))
@@ -110,6 +120,15 @@ def tell_of_others(
             f"warning: {platforms[0]}: left out {one.descriptor.digest}, an artifact of the type "
             f"{printable(one.descriptor.artifact_type)}; several platforms, or all, keep it",
         )
+
+
+def tell_of_variants(value: Image | Index, platforms: Sequence[Platform], runtime: Runtime) -> None:
+    """Name each platform that has no image of its own, and the older variant taken for it."""
+    there = platforms_of(value) if platforms else []
+    for wanted in platforms:
+        if (found := nearest(wanted, there)) != wanted:
+            text = f"no image for {wanted}: took {found}, which it runs"
+            runtime.progress.note("platforms", text)
 
 
 def _missing_in(destination: Address) -> Callable[[Blob], bool]:

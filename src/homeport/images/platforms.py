@@ -15,7 +15,8 @@ from homeport.oci.platform import UNKNOWN, Platform, native_platform
 def select(value: Image | Index, platforms: Sequence[Platform] | None) -> Image | Index:
     """The part of ``value`` for ``platforms`` (``None``: all of it, as received).
 
-    One platform is its image; of several images for one platform that is the first, and those of
+    Where a variant of a processor is not there, the newest older one is meant (``nearest``). One
+    platform is its image; of several images for one platform that is the first, and those of
     different versions of a system are an error. Several are an index that lists the chosen images
     and their attestations with their descriptors as they were; when that leaves nothing out, it
     is ``value`` itself. Raises ``ImageNotFound`` naming the platforms that there are.
@@ -25,6 +26,7 @@ def select(value: Image | Index, platforms: Sequence[Platform] | None) -> Image 
     if isinstance(value, Image):
         return _only(value, platforms)
     every = list(candidates(value))
+    platforms = [nearest(each, [platform for _, platform in every]) for each in platforms]
     chosen = [entry for entry in every if any(entry[1].satisfies(p) for p in platforms)]
     for wanted in platforms:
         if not any(platform.satisfies(wanted) for _, platform in chosen):
@@ -44,6 +46,17 @@ def select(value: Image | Index, platforms: Sequence[Platform] | None) -> Image 
     return new_index(kept, media_type=media_type, annotations=value.document.parsed.annotations)
 
 
+def nearest(wanted: Platform, there: Sequence[Platform]) -> Platform:
+    """``wanted`` if there is an image for it, else the newest older variant that has one.
+
+    As docker and podman choose: linux/arm/v7 runs an image for linux/arm/v6.
+    """
+    for one in (wanted, *wanted.also_runs()):
+        if any(platform.satisfies(one) for platform in there):
+            return one
+    return wanted
+
+
 def choose_image(value: Image | Index, wanted: Platform | None) -> Image:
     """The image for ``wanted``; by default this machine's, else the first of the index.
 
@@ -54,7 +67,7 @@ def choose_image(value: Image | Index, wanted: Platform | None) -> Image:
     else:
         there = platforms_of(value)
         if wanted is None:
-            native = native_platform()
+            native = nearest(native_platform(), there)
             mine = [one for one in there if one.satisfies(native)]
             wanted = (mine or there or [native])[0]
         found = select(value, [wanted])
@@ -73,7 +86,9 @@ def images_for(value: Image | Index, wanted: Platform) -> list[Child]:
     """All entries of an index for one platform: they may differ in compression, say."""
     if isinstance(value, Image):
         return []
-    found = [entry for entry in candidates(value) if entry[1].satisfies(wanted)]
+    every = list(candidates(value))
+    wanted = nearest(wanted, [platform for _, platform in every])
+    found = [entry for entry in every if entry[1].satisfies(wanted)]
     return [child for child, _ in _only_version(found, wanted)] if found else []
 
 
@@ -156,7 +171,7 @@ def _platform_in_config(child: Child) -> Platform | None:
 def _only(image: Image, platforms: Sequence[Platform]) -> Image:
     platform = image.platform or image.platform_in_config()
     for wanted in platforms:
-        if not _satisfies(platform, wanted):
+        if platform is None or not platform.satisfies(nearest(wanted, [platform])):
             raise _no_platform(wanted, [platform])
     return image
 

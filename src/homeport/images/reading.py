@@ -29,6 +29,7 @@ from homeport.images.address import (
     StreamAddress,
     parse_source,
 )
+from homeport.images.copy import tell_of_variants
 from homeport.images.image import Image, ImageNotFound, Index, Missing, digest_of, walk
 from homeport.images.platforms import choose_image
 from homeport.images.storage.archive_files import open_archive
@@ -76,6 +77,7 @@ def read_manifest(text: str, access: ReadAccess, platform: Platform | None = Non
     if isinstance(address, RegistryAddress) and platform is None:
         return operations.read_manifest(text, access.registries)
     with opened(address, access) as value:
+        tell_of_variants(value, [platform] if platform else [], access.runtime)
         document = (choose_image(value, platform) if platform else value).document
         return ManifestBytes(
             digest=document.digest, content_type=document.media_type, raw=document.raw
@@ -95,6 +97,7 @@ def read_image_config(
 ) -> ConfigBytes:
     """The config of an image; of an index, as ``choose_image`` chooses. Any bytes will do."""
     with opened(parse_source(text), access) as value:
+        tell_of_variants(value, [platform] if platform else [], access.runtime)
         image = choose_image(value, platform)
         descriptor = image.document.parsed.config
         if not descriptor.digest:

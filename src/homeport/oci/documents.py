@@ -301,7 +301,9 @@ def _kind(shape: _Shape, sent_as: str) -> str:
             "the image is of Docker's schema 1, which no current tool writes",
             hint="push it again with a current tool",
         )
-    if shape.schema_version != 2:
+    parts = (shape.config, shape.layers, shape.manifests)
+    bare = shape.schema_version == 0 and not any(part is not None for part in parts)
+    if shape.schema_version not in (0, 2) or bare:  # Go's tools do not look for the version
         raise BadDocument("the document is neither an image manifest nor an index")
     is_manifest = shape.config is not None or shape.layers is not None
     if shape.manifests is not None and is_manifest:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -21,7 +21,14 @@ _ALIASES = {
     "i686": "386", "aarch64": "arm64", "armhf": "arm/v7", "armel": "arm/v6", "armv7l": "arm/v7",
     "armv6l": "arm/v6", "ppc64el": "ppc64le",
 }  # fmt: skip
+_ARCHITECTURES = {
+    "386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x",
+    *_ALIASES,
+}  # fmt: skip
 _DEFAULT_VARIANT = {"arm": "v7"}
+#: Variants from the oldest on: a machine runs what was made for an older one, too (containerd,
+#: platforms/compare.go). The empty one of amd64 is v1.
+_LADDERS = {"arm": ("v5", "v6", "v7", "v8"), "amd64": ("", "v2", "v3", "v4")}
 _DROPPED_VARIANT = {("arm64", "v8"), ("amd64", "v1"), ("arm64", "8")}
 _PART = r"[A-Za-z0-9_.-]+"
 _DETAIL = rf"(?=[^)])(?P<version>{_PART})?(?P<features>(?:\+{_PART})*)"
@@ -64,6 +71,14 @@ class Platform(
             self, os=self.os.lower(), architecture=architecture, variant=variant
         )
 
+    def also_runs(self) -> Iterator[Platform]:
+        """Older variants of its processor, the newest first: this machine runs their images."""
+        mine = self.normalized()
+        ladder = _LADDERS.get(mine.architecture, ())
+        if mine.variant in ladder:
+            for variant in reversed(ladder[: ladder.index(mine.variant)]):
+                yield msgspec.structs.replace(mine, variant=variant)
+
     def satisfies(self, wanted: Platform) -> bool:
         """Whether an image for this platform is what ``wanted`` means.
 
@@ -100,7 +115,7 @@ def parse_platform(text: str) -> Platform:
             f"invalid platform {text!r}",
             hint="write it like linux/amd64, linux/arm/v7 or windows/amd64:10.0.20348",
         )
-    if len(parts) == 1:
+    if len(parts) == 1 or parts[0].lower() in _ARCHITECTURES:  # as containerd: arm/v7 is linux
         parts = ["linux", *parts]
     fields: dict[str, Any] = dict(zip(("os", "architecture", "variant"), parts, strict=False))
     features = tuple((found["features"] or "").split("+")[1:])

@@ -110,6 +110,8 @@ def failure(response: Response, doing: str, *, scopes: str = "") -> RegistryErro
     if status == 401:
         kind, hint = Unauthorized, f"log in: homeport login {host}"
         what = f"{host}: authentication failed (401){details}"
+    elif status == 412 or (status in (400, 409) and _IMMUTABLE.intersection(codes)):
+        kind, hint = TagTaken, "a rule of the registry makes this tag immutable"
     elif status == 403 or "DENIED" in codes:
         kind = Denied
         hint = (
@@ -119,8 +121,6 @@ def failure(response: Response, doing: str, *, scopes: str = "") -> RegistryErro
         kind, hint = RateLimited, _wait_hint(response)
     elif status == 413:
         hint = "the registry, or a proxy in front of it, limits the size of uploads"
-    elif status == 412 or (status in (400, 409) and _IMMUTABLE.intersection(codes)):
-        kind, hint = TagTaken, "a rule of the registry makes this tag immutable"
     elif doing.startswith("upload") and status in (400, 404) and _MISSING.intersection(codes):
         kind = PartsMissing
     elif status == 404:

@@ -18,7 +18,7 @@ from homeport.content.digest import Digest
 from homeport.content.files import atomic_write
 from homeport.content.reading import CHUNK
 from homeport.errors import UsageError
-from homeport.oci.documents import read_manifest_or_index
+from homeport.oci.documents import BadDocument, read_manifest_or_index
 from homeport.oci.reference import (
     DEFAULT_REGISTRY,
     Reference,
@@ -54,8 +54,11 @@ class ManifestBytes(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def media_type(self) -> str:
-        """What the document says it is. Raises ``BadDocument``."""
-        return read_manifest_or_index(self.raw, self.content_type).media_type
+        """What the document says it is; of one that is not understood, what the registry says."""
+        try:
+            return read_manifest_or_index(self.raw, self.content_type).media_type
+        except BadDocument:
+            return self.content_type
 
 
 class RepositoryList(msgspec.Struct, frozen=True, kw_only=True):

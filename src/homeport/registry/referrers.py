@@ -26,10 +26,13 @@ from homeport.oci.documents import (
     encode,
     read_manifest_or_index,
 )
-from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError
+from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError, ServerFailed
 from homeport.registry.listing import Page, pages
 from homeport.registry.process_lock import process_lock
 from homeport.registry.repository import Repository
+
+#: Told in a sentence what could not be listed.
+Report = Callable[[str], None] | None
 
 _TRIES = 6
 _SETTLED = 0.5  # of a retry's pause: how long after a write the list is read again
@@ -46,14 +49,15 @@ _REFERRERS_READER = go_json.Reader(_Referrers)
 
 def referrers(
     repository: Repository, subject: Digest, *, artifact_type: str | None = None,
-    with_tag: bool = False, report: Callable[[str], None] = lambda _text: None,
+    with_tag: bool = False, report: Report = None,
 ) -> list[Descriptor]:  # fmt: skip
     """Everything that refers to ``subject``, each once.
 
     Asks the registry's own list, else the fallback tag. A registry without either has none.
 
     with_tag: read the tag in any case: a registry's own list may be older than its clients'
-    report:   told what the registry does not let us see
+    report:   told what the registry does not let us see, and of lists that fail or are damaged;
+              without it, these are raised: what judges signatures must not take them for none
     """
     found: dict[str, Descriptor] = {}
     listed = _from_registry(repository, subject, report) or []
@@ -119,7 +123,7 @@ def _add_to_tag(repository: Repository, subject: Digest, referrer: Descriptor) -
 
 
 def _from_registry(
-    repository: Repository, subject: Digest, report: Callable[[str], None] = lambda _text: None
+    repository: Repository, subject: Digest, report: Report = None
 ) -> list[Descriptor] | None:
     """The registry's own list; ``None`` if it keeps none, or none for us."""
     if repository.registry.quirks.no_referrers:
@@ -137,9 +141,13 @@ def _from_registry(
             repository.registry.quirks.no_referrers = error.status != 400
             return None
         if error.status in (401, 403, 406):  # proxies in front of registries answer so, too
-            report(f"{repository} does not list referrers ({error.status}): its tags are tried")
+            if report is not None:
+                report(f"{repository} does not list referrers ({error.status}): its tags are tried")
             return None
-        raise
+        if report is None or not isinstance(error, ServerFailed | ProtocolBroken):
+            raise
+        report(f"{error.what}: its tags are tried")
+        return None
     return found
 
 
@@ -158,9 +166,7 @@ def _listed(page: Page, repository: Repository) -> list[Descriptor] | None:
     return found.manifests if found.media_type == media_types.OCI_INDEX else None
 
 
-def _from_tag(
-    repository: Repository, subject: Digest, report: Callable[[str], None]
-) -> Iterator[Descriptor]:
+def _from_tag(repository: Repository, subject: Digest, report: Report) -> Iterator[Descriptor]:
     try:
         index = _read_tag(repository, subject)
     except (BadDocument, NotAList):
@@ -168,7 +174,8 @@ def _from_tag(
     except RegistryError as error:
         if error.status not in (401, 403):  # Artifactory denies what is not there
             raise
-        report(f"{repository}:{fallback_tag(subject)} cannot be read ({error.status})")
+        if report is not None:
+            report(f"{repository}:{fallback_tag(subject)} cannot be read ({error.status})")
         return
     yield from index.manifests if index else ()
 

@@ -25,7 +25,7 @@ from homeport.net.errors import DeadlinePassed, NetError
 from homeport.oci.documents import Descriptor
 from homeport.progress import Progress
 from homeport.registry.errors import RegistryError
-from homeport.registry.referrers import referrers
+from homeport.registry.referrers import Report, referrers
 from homeport.registry.repository import Received, Repository
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class RepositorySources(msgspec.Struct, frozen=True, kw_only=True):
 
     def referrers(
         self, subject: Digest, *, with_tag: bool = False,
-        report: Callable[[str], None] = lambda _text: None,
+        report: Report = None,
     ) -> list[Descriptor]:  # fmt: skip
         """What refers to ``subject`` (``registry.referrers``); a mirror may not know them."""
         return self._first(

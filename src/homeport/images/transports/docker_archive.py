@@ -33,7 +33,7 @@ from homeport.images.image import (
     open_descriptor,
 )
 from homeport.images.image_blobs import all_blobs
-from homeport.images.platforms import platforms_of, select
+from homeport.images.platforms import nearest, platforms_of, select
 from homeport.images.storage.archive_files import ArchiveFiles, open_archive
 from homeport.images.storage.archive_writer import write_layout_archive
 from homeport.images.storage.docker_legacy import legacy_images
@@ -128,7 +128,7 @@ def one_platform(value: Image | Index) -> Image:
     """The only image, or the one for this machine. Raises ``NotForDocker``."""
     if isinstance(value, Index):
         there = platforms_of(value)
-        wanted = there[:1] if len(set(there)) == 1 else [native_platform()]
+        wanted = there[:1] if len(set(there)) == 1 else [nearest(native_platform(), there)]
         if not any(platform.satisfies(wanted[0]) for platform in there):
             raise NotForDocker(
                 f"a docker archive holds one platform; no image for {wanted[0]}",
