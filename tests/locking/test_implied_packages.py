@@ -63,7 +63,7 @@ def test_a_scripts_interpreter_and_commands_come_with_it_and_no_more(tmp_path: P
     )
     assert versions(result.lockfile) == {
         "app": "1.0-1", "coreutils": "1.0-1 [implied]", "dash": "1.0-1 [implied]",
-        "libacl1": "1.0-1",
+        "libacl1": "1.0-1 [implied]",
     }  # fmt: skip
     taken = {
         str(name): [p.path for p in each.paths] for name, each in result.lockfile.slices.items()
@@ -71,11 +71,83 @@ def test_a_scripts_interpreter_and_commands_come_with_it_and_no_more(tmp_path: P
     assert taken == {
         "coreutils_implied": ["/usr/bin/cat", "/usr/bin/cp", "/usr/bin/env"],
         "dash_implied": ["/usr/bin/dash", "/usr/bin/sh"],
+        "libacl1_implied": ["/usr/lib/*/libacl.so.1*"],
     }
     assert any(
         line.startswith("coreutils: takes ") and line.endswith("which /usr/bin/app may start")
         for line in world.notes.lines
     )
+    assert "libacl1: takes libacl.so.1, which /usr/bin/cp needs" in world.notes.lines
+
+
+def test_of_the_c_library_come_the_libraries_and_no_more(tmp_path: Path) -> None:
+    program = elf(interpreter=_LOADER, needed=["libc.so.6"])
+    libc = {
+        "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2": elf(soname="ld-linux-x86-64.so.2"),
+        "usr/lib/x86_64-linux-gnu/libc.so.6": elf(soname="libc.so.6"),
+        "usr/lib/x86_64-linux-gnu/libnss_dns.so.2": elf(soname="libnss_dns.so.2"),
+        "usr/lib/x86_64-linux-gnu/gconv/BIG5.so": elf(soname="BIG5.so"),
+    }
+    world = World(tmp_path, [
+        deb("app", files={"usr/bin/app": script("#!/bin/sh\n:\n")}),
+        deb("dash", pre_depends="libc6", essential="yes",
+            files={"usr/bin/dash": file(program, mode=0o755), "usr/bin/sh": link("dash")}),
+        deb("libc6", files=libc),
+    ])  # fmt: skip
+    lockfile = world.lock(
+        "steps: {copyright: false, os_release: false}\n"
+        "packages: [app]\nconfig: {entrypoint: [/usr/bin/app]}"
+    ).lockfile
+    assert versions(lockfile)["libc6"] == "1.0-1 [implied]"
+    taken = next(each for name, each in lockfile.slices.items() if name.package == "libc6")
+    assert [path.path for path in taken.paths] == [
+        "/usr/lib/*/ld*.so.*", "/usr/lib/*/libc.so.*", "/usr/lib/*/libnss_dns.so.*",
+    ]  # fmt: skip
+
+
+def test_a_library_that_is_elsewhere_comes_with_its_whole_package(tmp_path: Path) -> None:
+    program = elf(interpreter=_LOADER, needed=["libodd.so.1"])
+    app = deb("app", files={"usr/bin/app": script("#!/bin/sh\nsed x\n")})
+    odd = deb(
+        "libodd1", files={"usr/lib/x86_64-linux-gnu/odd/libodd.so.1": elf(soname="libodd.so.1")}
+    )
+    sed = deb("sed", pre_depends="libodd1", essential="yes",
+              files={"usr/bin/sed": file(program, mode=0o755)})  # fmt: skip
+    text = "packages: [app]\nconfig: {entrypoint: [/usr/bin/app]}"
+    assert locked(tmp_path, [app, odd, sed], text)["libodd1"] == "1.0-1"
+
+
+def test_su_comes_with_what_it_asks(tmp_path: Path) -> None:
+    """As Debian's rabbitmq-server, which root starts, changes to its own account."""
+    program = elf(interpreter=_LOADER)
+    app = deb("app", files={"usr/sbin/app": script('#!/bin/sh\nexec su app -s /bin/sh -c "$1"\n')})
+    util_linux = deb("util-linux", essential="yes", files={
+        "usr/bin/su": file(program, mode=0o4755), "etc/pam.d/su": "x", "usr/bin/more": "x",
+    })  # fmt: skip
+    pam = [deb(name, files={f"usr/share/{name}": "x"}) for name in
+           ("libpam-modules", "libpam-runtime")]  # fmt: skip
+    found = locked(
+        tmp_path, [app, util_linux, *pam],
+        "packages: [app]\nconfig: {entrypoint: [/usr/sbin/app]}",
+    )  # fmt: skip
+    assert found["util-linux"] == "1.0-1 [implied]"
+    assert (found["libpam-modules"], found["libpam-runtime"]) == ("1.0-1", "1.0-1")
+
+
+def test_what_erlangs_modules_look_up_comes_with_it(tmp_path: Path) -> None:
+    program = file(elf(interpreter=_LOADER), mode=0o755)
+    app = deb("app", depends="erlang-base", files={"usr/bin/app": script("#!/bin/sh\nexec erl\n")})
+    erlang = deb("erlang-base", files={
+        "usr/bin/erl": link("../lib/erlang/bin/erl"), "usr/lib/erlang/bin/erl": program,
+    })  # fmt: skip
+    coreutils = deb("coreutils", essential="yes", files={"usr/bin/df": program})
+    world = World(tmp_path, [app, erlang, coreutils])
+    lockfile = world.lock(
+        "steps: {copyright: false, os_release: false}\n"
+        "packages: [app]\nconfig: {entrypoint: [/usr/bin/app]}"
+    ).lockfile
+    taken = [path.path for each in lockfile.slices.values() for path in each.paths]
+    assert taken == ["/usr/bin/df"]
 
 
 def test_env_finds_the_program_that_it_starts(tmp_path: Path) -> None:

@@ -55,10 +55,45 @@ ESSENTIAL_PACKAGES = {
     "sysvinit-utils": EssentialPackage(programs="pidof"),
     "tar": EssentialPackage(programs="tar"),
     "util-linux": EssentialPackage(
-        programs="findmnt flock getopt ionice more mountpoint namei nsenter prlimit rev setpriv "
-        "setsid taskset unshare whereis"
+        programs="findmnt flock getopt ionice more mountpoint namei nsenter prlimit rev runuser "
+        "setpriv setsid su taskset unshare whereis"
     ),
 }
+
+
+class Along(msgspec.Struct, frozen=True, kw_only=True):
+    """What one program cannot do without: globs of its own package, and other packages."""
+
+    globs: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+_PAM = ("libpam-modules", "libpam-runtime")
+#: Of programs that start others as another user.
+ALONG = {
+    "su": Along(globs=("/etc/pam.d/su", "/etc/pam.d/su-l"), packages=_PAM),
+    "runuser": Along(
+        globs=("/usr/sbin/runuser", "/sbin/runuser", "/etc/pam.d/runuser", "/etc/pam.d/runuser-l"),
+        packages=_PAM,
+    ),
+}
+#: Programs whose modules, which are no programs, look others up by name: Erlang's ``disksup``.
+LOOK_UP = {"erl": ("df", "sh")}
+#: The C library's package, its libraries (those that programs are linked with) and what they load.
+LIBC = "libc6"
+LIBC_LIBRARIES = (
+    "libanl.so", "libc.so", "libdl.so", "libm.so", "libpthread.so", "libresolv.so", "librt.so",
+    "libutil.so",
+)  # fmt: skip
+LIBC_FILES = (
+    "/lib/*/ld*.so.*", "/lib/ld*.so.*", "/lib64/ld*.so.*", "/usr/lib/*/ld*.so.*",
+    "/usr/lib/ld*.so.*", "/usr/lib64/ld*.so.*",
+    *(
+        f"{folder}/*/{name}.*"
+        for folder in ("/lib", "/usr/lib")
+        for name in (*LIBC_LIBRARIES, "libnss_dns.so", "libnss_files.so")
+    ),
+)  # fmt: skip
 #: Programs of libc-bin for who starts a system.
 LDCONFIG = "/usr/sbin/ldconfig"
 #: The locale that every Debian system has, of libc-bin.

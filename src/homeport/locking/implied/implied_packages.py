@@ -15,10 +15,16 @@ import msgspec
 from homeport.content.store import Store
 from homeport.debian.deb.contents import PackageContents, select_paths
 from homeport.debian.essential import (
+    ALONG,
     C_UTF_8,
     COMMANDS,
     ESSENTIAL_PACKAGES,
     LDCONFIG,
+    LIBC,
+    LIBC_FILES,
+    LIBC_LIBRARIES,
+    LOOK_UP,
+    Along,
     package_of,
 )
 from homeport.debian.package import Package
@@ -31,7 +37,7 @@ from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import IMPLIED, Slice, SliceName, SlicePath
 
 #: Programs that start what their users type: with them come the commands that users expect.
-_RUN_COMMANDS = ("bash", "cron", "dash", "make", "sh", "sshd")
+_RUN_COMMANDS = ("ansible", "ansible-playbook", "bash", "cron", "dash", "make", "sh", "sshd")
 _FOLDERS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/")
 #: Links and scripts, and what they mean.
 _ALONG = {"sh": ("dash",), "rgrep": ("grep",), "egrep": ("grep",), "fgrep": ("grep",)}
@@ -101,7 +107,8 @@ def implied_texts(found: Iterable[Implied]) -> list[str]:
     for each in found:
         all_of = all_of.with_more(each)
     texts = [
-        f"{package}: takes {_shown(globs)}, which {next(iter(globs.values()))} may start"
+        f"{package}: takes {_shown(globs)}, which {next(iter(globs.values()))} "
+        + ("may start" if package in ESSENTIAL_PACKAGES else "needs")
         for package, globs in sorted(all_of.paths.items())
     ]
     return texts + [f"{package}: taken for {by}" for package, by in sorted(all_of.whole.items())]
@@ -109,11 +116,18 @@ def implied_texts(found: Iterable[Implied]) -> list[str]:
 
 def _shown(globs: Iterable[str]) -> str:
     names = dict.fromkeys(
-        "C.UTF-8" if glob == C_UTF_8 else glob.rpartition("/")[2]
-        for glob in globs if glob == C_UTF_8 or "*" not in glob
+        "C.UTF-8" if glob == C_UTF_8 else name
+        for glob in globs
+        if glob == C_UTF_8 or (name := _plain_name(glob))
     )  # fmt: skip
     more = len(names) - _SHOWN
     return ", ".join([*list(names)[:_SHOWN], *([f"{more} more"] if more > 0 else [])])
+
+
+def _plain_name(glob: str) -> str:
+    """The file that a glob is about; "" if the glob leaves it open."""
+    name = glob.rpartition("/")[2].removesuffix("*").removesuffix(".")
+    return "" if "*" in name else name
 
 
 def without_unmatched(
@@ -222,6 +236,9 @@ class _Search:
         for each in starts:
             self._need(each.program, each.by)
         for path in sorted(reached):
+            name = path.rpartition(b"/")[2].decode("utf-8", "replace")
+            for program in LOOK_UP.get(name, ()):
+                self._need(program, "/" + path.decode("utf-8", "surrogateescape"))
             if self._programs.facts(path).encoding and not self._programs.is_essential(path):
                 self._need_locale("/" + path.decode("utf-8", "surrogateescape"))
         if any("utf" in self._config.env.get(name, "").lower() for name in _LANG):
@@ -268,8 +285,11 @@ class _Search:
             # As packages ship it: in Debian 12 many are below /bin.
             self._take(package, f"/usr/bin/{each}", by)
             self._take(package, f"/bin/{each}", by)
-        for glob in known.with_each:
+        along = ALONG.get(name, Along())
+        for glob in (*known.with_each, *along.globs):
             self._take(package, glob, by)
+        for other in along.packages:
+            self._whole.setdefault(other, by)
 
     def _need_locale(self, by: str) -> None:
         if self._programs.file_at("/usr/lib/locale/C.utf8/LC_CTYPE") is None:
@@ -282,8 +302,9 @@ class _Search:
     def _add_libraries(self) -> None:
         """Of packages that are here for their programs: what those need to be started.
 
-        A library's package is called like the library (Debian Policy 8.1). Where a name says
-        nothing, all that the program's package depends on is taken.
+        A library's package is called like the library (Debian Policy 8.1), and of it only the
+        library is taken. Where a name says nothing, and where the library is not found so, all
+        that the program's package depends on is taken.
         """
         for name, slices in self._sliced.items():
             if not any(each.name.slice == IMPLIED for each in slices):
@@ -293,10 +314,18 @@ class _Search:
                 each.name for group in (*package.pre_depends, *package.depends) for each in group
                 if each.name not in ESSENTIAL_PACKAGES and each.name not in _NO_LIBRARIES
             }  # fmt: skip
-            for path, by in self._missing_libraries(name):
-                fitting = {each for each in names if _plain(each) == _plain(path)}
-                for each in sorted(fitting or names):
-                    self._whole.setdefault(each, by)
+            for library, by in self._missing_libraries(name):
+                if LIBC in names and library.startswith(_OF_LIBC):
+                    fitting, globs = [LIBC], LIBC_FILES
+                else:
+                    fitting = sorted(each for each in names if _plain(each) == _plain(library))
+                    globs = (f"/usr/lib/*/{library}*", f"/lib/*/{library}*")
+                for each in fitting or sorted(names):
+                    if each not in fitting or each in self._packages:
+                        self._whole.setdefault(each, by)
+                        continue
+                    for glob in globs:
+                        self._take(each, glob, by)
 
     def _missing_libraries(self, package: str) -> Iterator[tuple[str, str]]:
         for path in self._contents[package].blobs:
@@ -308,6 +337,7 @@ class _Search:
                         yield library, place
 
 
+_OF_LIBC = tuple(f"{name}." for name in LIBC_LIBRARIES)
 #: What Essential packages depend on for their maintainer scripts.
 _NO_LIBRARIES = ("base-files", "debconf", "dpkg", "init-system-helpers", "install-info")
 
