@@ -18,6 +18,14 @@ def human_size(size: int) -> str:
     raise AssertionError
 
 
+def apart(*sizes: int) -> tuple[str, ...]:
+    """Sizes as people read them; to the byte where two that differ would read the same."""
+    texts = tuple(map(human_size, sizes))
+    if len(set(texts)) < len(set(sizes)):
+        return tuple(f"{size:,} B" for size in sizes)
+    return texts
+
+
 def counted(number: int, noun: str, nouns: str = "") -> str:
     """``1 layer``, ``2 layers``; ``nouns`` where the plural is irregular."""
     return f"{number} {noun if number == 1 else nouns or noun + 's'}"

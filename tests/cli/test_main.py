@@ -427,3 +427,19 @@ def test_an_image_that_is_not_found_beside_a_directory_of_its_name_says_what_tha
         "no such image", where={"repository": "library/redis"}, hint="none"
     )
     assert program._with_folder(other, ["inspect", "redis"]).hint == "none"
+
+
+def test_an_option_that_a_command_cannot_have_says_what_has_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert program.run(["lock", "--platform", "linux/amd64"]) == 2
+    told = capsys.readouterr().err
+    assert "No such option '--platform'\n" in told
+    assert "homeport build --platform" in told
+
+
+def test_doctor_asks_nothing_if_a_registry_is_misspelt(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.run(["doctor", "extra"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "hint: write it like registry.example:5000" in told.err

@@ -217,7 +217,7 @@ def test_a_body_shorter_than_its_length_is_cut(way: str, tmp_path: Path) -> None
         scripted(way, tmp_path, script) as place,
         place.client() as client,
         client.request("GET", place.url, rule=ONCE) as response,
-        pytest.raises(ConnectionCut, match="closed the connection after 4 of 10 bytes"),
+        pytest.raises(ConnectionCut, match="closed the connection after 4 B of 10 B"),
     ):
         response.read()
 

@@ -225,7 +225,7 @@ def test_content_that_shrinks_while_it_is_sent_is_noticed(server: Server, tmp_pa
     blob = FileBlob(path, Digest.of(DATA), 1000)
     with (
         quick_client() as client,
-        pytest.raises(errors.SourceChanged, match="995 bytes early"),
+        pytest.raises(errors.SourceChanged, match="995 B early"),
     ):
         client.request("PUT", server.url("/up"), body=blob)
 

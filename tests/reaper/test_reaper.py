@@ -271,7 +271,7 @@ def test_a_line_that_never_ends_loses_its_connection(daemon: Fake) -> None:
             assert client.recv(1) == b""
         code, lines = running.end()
     assert code == 0
-    assert any("a line longer than 65536 bytes" in line for line in lines)
+    assert any("a line longer than 64 KiB" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,19 @@ def test_all_faults_of_parts_come_in_one_pass(tmp_path: Path) -> None:
     ]
 
 
+def test_a_list_with_faulty_entries_alone_is_not_told_to_be_empty_too(tmp_path: Path) -> None:
+    assert faults_of(
+        tmp_path,
+        """parts:
+  - {name: a, packages: ["B@d"], run: x, on: [linux/vax]}
+files: [{part: a, path: /x, to: /x}]
+""",
+    ) == [
+        "2:26 parts[0].packages[0]: invalid value 'B@d': expected a package",
+        "2:47 parts[0].on[0]: Debian has no architecture for the platform linux/vax",
+    ]
+
+
 def test_parts_and_files_must_fit_each_other(tmp_path: Path) -> None:
     assert faults_of(
         tmp_path,

@@ -44,6 +44,7 @@ from homeport.images.image import Image, Index, digest_of
 from homeport.locking.archive_access import suite_specs
 from homeport.locking.source_packages import check_dsc, locked_source, read_stanzas
 from homeport.printable import printable
+from homeport.quantities import human_size
 from homeport.recipe.lock.model import LockedFile, LockedSource
 from homeport.recipe.lock.reading import read_lockfile
 from homeport.runtime import Runtime
@@ -198,7 +199,7 @@ class _Checker:
     def _blob(self, digest: str, size: int) -> Blob:
         blob = self._blobs.get(digest)
         if blob is None or blob.size != size:
-            raise self._bad(f"{digest} of {size} bytes is not there")
+            raise self._bad(f"{digest} of {human_size(size)} is not there")
         return blob
 
     def _bad(self, why: str) -> BadBundle:

@@ -44,6 +44,7 @@ from homeport.images.storage.layout import (
 )
 from homeport.oci.documents import Descriptor, Manifest, read_manifest_or_index
 from homeport.printable import printable
+from homeport.quantities import human_size
 from homeport.runtime import Runtime
 
 _LIMIT = 64 << 20
@@ -106,7 +107,7 @@ def check_contents(files: ArchiveFiles, contents: Image) -> None:
     allowed = dict(_reached(files, own))
     for digest, size in listed.blobs.items():
         if there.get(digest) != size:
-            raise _bad(files, f"{digest} of {size} bytes is listed and not there")
+            raise _bad(files, f"{digest} of {human_size(size)} is listed and not there")
     for digest in there:
         if digest not in listed.blobs and digest not in allowed:
             raise _bad(files, f"{digest} is there and not listed")

@@ -14,6 +14,7 @@ from homeport.errors import TooLarge
 from homeport.images.artifact import artifact, artifact_layer
 from homeport.images.image import Image, Index, digest_of
 from homeport.oci.documents import Manifest
+from homeport.quantities import human_size
 from homeport.recipe.boundary import Boundary
 from homeport.recipe.entries import LocalFiles
 from homeport.runtime import Runtime
@@ -83,4 +84,4 @@ def _tree(folder: Path, runtime: Runtime) -> Tree:
 
 def _check_size(size: int) -> None:
     if size > CATALOG_LIMIT:
-        raise TooLarge(f"the catalog is larger than {CATALOG_LIMIT >> 20} MiB")
+        raise TooLarge(f"the catalog is larger than {human_size(CATALOG_LIMIT)}")

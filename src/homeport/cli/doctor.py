@@ -11,6 +11,7 @@ from homeport.cli.recipe_options import mirrors_option
 from homeport.cli.screen import Column, Screen
 from homeport.doctor.finding import Finding
 from homeport.errors import AnswerNo
+from homeport.oci.reference import registry_name
 from homeport.quantities import counted
 
 _COLUMNS = (
@@ -44,6 +45,8 @@ def command(
     and podman; each gets its own login, and only if it asks for one. Exits with 3 if something
     failed.
     """
+    for name in registries:
+        registry_name(name)  # before anything else is asked
     with session.app() as app:
         found = app.doctor(registries, recipe=recipe, mirrors=mirrors)
     failed = sum(each.state == "failed" for each in found)

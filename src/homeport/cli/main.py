@@ -338,9 +338,21 @@ def _abandon_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+_PLATFORMS = "a lockfile is for all platforms of the recipe; its field platforms says which"
+#: By command and option what somebody may have meant who types an option that it does not have.
+_MEANT = {
+    ("lock", "--platform"): f"{_PLATFORMS}, and homeport build --platform takes some of them",
+    ("update", "--platform"): _PLATFORMS,
+}
+
+
 def _usage_error(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path} --help" if context is not None else None
+    if isinstance(error, click.NoSuchOption) and context is not None:
+        name = error.option_name
+        if meant := _MEANT.get((str(context.info_name), name)):
+            return UsageError(f"No such option {name!r}", hint=meant)
     if context is not None and context.default_map:
         file = context.find_root().meta["homeport.project"].file
         hint = f"{hint}; defaults are from {file} (--no-project)"

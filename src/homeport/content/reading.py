@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from homeport.content.digest import Digest
 from homeport.errors import IntegrityError, TooLarge
-from homeport.quantities import human_size
+from homeport.quantities import apart, human_size
 
 CHUNK = 1 << 20  # bytes; large enough that Python's loop does not show
 
@@ -72,8 +72,9 @@ class VerifiedReader(io.RawIOBase):
         left = self._size - self._seen
         chunk = self._stream.read(min(size, left)) if left else b""
         if left and not chunk:
+            seen, wanted = apart(self._seen, self._size)
             raise IntegrityError(
-                f"{self._what} ends after {self._seen} bytes, {self._size} were expected",
+                f"{self._what} ends after {seen}, {wanted} were expected",
                 where={"digest": str(self._digest)},
             )
         self._hasher.update(chunk)
@@ -88,7 +89,7 @@ class VerifiedReader(io.RawIOBase):
     def _check_end(self) -> None:
         if self._stream.read(1):
             raise IntegrityError(
-                f"{self._what} is longer than the expected {self._size} bytes",
+                f"{self._what} is longer than the expected {human_size(self._size)}",
                 where={"digest": str(self._digest)},
             )
         found = Digest.finished(self._hasher, self._digest.algorithm)

@@ -49,6 +49,7 @@ from homeport.content.rooted_folders import (
 from homeport.copying.removal import remove_tree
 from homeport.errors import IntegrityError, UsageError
 from homeport.progress import CancelToken
+from homeport.quantities import apart
 
 DEFAULT_BOUND = 5 << 30  # bytes
 _USES = "uses"
@@ -263,8 +264,9 @@ class Store:
             seen = stream.tell()
             stream.truncate(0)
             stream.seek(0)
+            have, expected = apart(seen, size)
             raise IntegrityError(
-                f"downloaded {seen} bytes with digest {found}, expected {size} bytes with {digest}",
+                f"downloaded {have} with digest {found}, expected {expected} with {digest}",
                 where={"digest": str(digest)},
             )
         with explained(self.root / "partial" / _partial_name(digest)):

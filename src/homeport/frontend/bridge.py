@@ -29,6 +29,7 @@ from homeport.buildkit.protocol.control import Stat
 from homeport.buildkit.protocol.gateway import BRIDGE, RpcStatus
 from homeport.errors import HomeportError, TooLarge
 from homeport.frontend.pipe_calls import PipeCalls
+from homeport.quantities import human_size
 
 #: Of one file that the engine is asked for: one message must hold it.
 _LARGEST_FILE = 15 << 20
@@ -166,7 +167,7 @@ class Bridge:
                     pending.append(path)
                 elif entry.mode >> 18 == 0:  # a regular file: no bit of a type is set
                     if entry.size > _LARGEST_FILE:
-                        raise TooLarge(f"{path[1:]} is larger than {_LARGEST_FILE} bytes")
+                        raise TooLarge(f"{path[1:]} is larger than {human_size(_LARGEST_FILE)}")
                     (folder / path[1:]).write_bytes(self.read_file(ref, path))
 
     def give(self, result: Result) -> None:

@@ -24,6 +24,7 @@ from h2.exceptions import ProtocolError
 
 from homeport.buildkit.protobuf import encode
 from homeport.errors import HomeportError
+from homeport.quantities import human_size
 
 _READ = 1 << 16
 #: BuildKit itself sends messages up to 16 MiB.
@@ -122,7 +123,8 @@ class _Answer:
         if isinstance(event, DataReceived):
             self._body += event.data or b""
             if len(self._body) > _MOST:
-                raise EngineGone(f"the engine's answer to {self.method} is larger than {_MOST}")
+                most = human_size(_MOST)
+                raise EngineGone(f"the engine's answer to {self.method} is larger than {most}")
         elif isinstance(event, ResponseReceived | TrailersReceived):
             headers = {str(key): str(value) for key, value in event.headers or ()}
             self._status = headers.get("grpc-status", self._status)

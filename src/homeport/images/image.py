@@ -37,7 +37,7 @@ from homeport.oci.documents import (
     read_odd_config,
 )
 from homeport.oci.platform import Platform
-from homeport.quantities import human_size
+from homeport.quantities import apart, human_size
 
 #: How deep indexes may be nested; the deepest seen in use is two.
 DEPTH_LIMIT = 8
@@ -270,10 +270,8 @@ def _walk(value: Image | Index, seen: set[Digest]) -> Iterator[Image | Index]:
 def _open_child(contents: Contents, descriptor: Descriptor, depth: int) -> Image | Index:
     digest_of(descriptor)
     if descriptor.size > MANIFEST_LIMIT:
-        raise TooLarge(
-            f"the manifest {descriptor.digest} is listed with {descriptor.size} bytes, "
-            f"more than {MANIFEST_LIMIT}"
-        )
+        size, limit = apart(descriptor.size, MANIFEST_LIMIT)
+        raise TooLarge(f"the manifest {descriptor.digest} is listed with {size}, more than {limit}")
     raw = contents.manifest(descriptor)
     return _open(contents, raw, descriptor.media_type, descriptor, depth)
 
@@ -312,8 +310,9 @@ def _read(
     if expected is None:
         return read_manifest_or_index(raw, media_type)
     if len(raw) != expected.size:
+        size, wanted = apart(len(raw), expected.size)
         raise IntegrityError(
-            f"the manifest {expected.digest} has {len(raw)} bytes, {expected.size} were expected",
+            f"the manifest {expected.digest} has {size}, {wanted} were expected",
             where={"digest": expected.digest},
         )
     try:

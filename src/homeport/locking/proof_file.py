@@ -40,6 +40,7 @@ from homeport.debian.index.stanzas import stream_text
 from homeport.debian.index.table import stanzas_of, whole_stanzas
 from homeport.errors import AnswerNo, HomeportError
 from homeport.progress import CancelToken
+from homeport.quantities import human_size
 from homeport.tree.decompression import Source, decoded
 
 _SCHEMA = "homeport-lock-proof/v1"
@@ -256,7 +257,7 @@ class _ProofReader:
         candidate = self._candidates.get(number)
         entry = candidate.release.files.get(path) if candidate else None
         if entry is None or entry.size != size:
-            raise BadProof(f"the signed release file does not list {path} of {size} bytes")
+            raise BadProof(f"the signed release file does not list {path} of {human_size(size)}")
         found: dict[str, list[bytes]] = {}
         with VerifiedReader(cast("Readable", _Member(self._tar)), entry.digest, size, path) as text:
             for block in whole_stanzas(stream_text(text, path, self._cancel)):

@@ -38,6 +38,7 @@ from homeport.net.retries import Retrier, Rule, default_rule
 from homeport.net.tls_settings import Trust
 from homeport.net.url import BadUrl, Url
 from homeport.progress import CancelToken
+from homeport.quantities import human_size
 
 USER_AGENT = f"homeport/{__version__} (Python {sys.version_info[0]}.{sys.version_info[1]})"
 HOPS = 10  # redirects in a row
@@ -352,7 +353,7 @@ class _Outgoing:
                     connection.send_bytes(block)
                 if not sent:
                     raise SourceChanged(
-                        f"the content ended {left} bytes early while it was sent",
+                        f"the content ended {human_size(left)} early while it was sent",
                         where={"digest": str(body.digest)},
                         hint="a file changed during the upload; run the command again",
                     )

@@ -27,6 +27,7 @@ from homeport.net.response import WEB_PAGES, Response
 from homeport.net.retries import READ, RESUME, Retrier
 from homeport.net.url import Url
 from homeport.progress import CancelToken, Progress, Silent
+from homeport.quantities import apart, human_size
 
 #: Cuts in a row without a single new byte after which a URL is given up.
 _MOST_WITHOUT_PROGRESS = 4
@@ -220,13 +221,15 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
                 self.cancel.check()
                 if part.length + len(chunk) > self.size:
                     part.restart()
-                    raise self._wrong(url, f"returned more than the expected {self.size} bytes")
+                    size = human_size(self.size)
+                    raise self._wrong(url, f"returned more than the expected {size}")
                 part.append(chunk)
             if part.length < self.size:
                 if response.length is None:
                     raise ConnectionCut(f"{url.host} closed the connection early")
                 part.restart()
-                raise self._wrong(url, f"returned only {response.received} of {self.size} bytes")
+                received, size = apart(response.received, self.size)
+                raise self._wrong(url, f"returned only {received} of {size}")
 
     def _wrong(self, url: Url, what: str) -> IntegrityError:
         return IntegrityError(
@@ -260,8 +263,9 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
         if response.status == 200 and response.length not in (None, self.size):
             if response.encoding is not None:
                 raise response.compressed("the file")
+            length, size = apart(response.length or 0, self.size)
             raise IntegrityError(
-                f"{response.url.host} returned {response.length} bytes, expected {self.size}",
+                f"{response.url.host} returned {length}, expected {size}",
                 where={"url": str(response.url), "digest": str(self.digest)},
             )
 
@@ -330,8 +334,9 @@ class _Partial:
         if found != digest or self.length != size:
             seen = self.length
             self.restart()
+            have, expected = apart(seen, size)
             raise IntegrityError(
-                f"downloaded {seen} bytes with digest {found}, expected {size} bytes with {digest}",
+                f"downloaded {have} with digest {found}, expected {expected} with {digest}",
                 where={"digest": str(digest)},
             )
         with explained(self._store.root):

@@ -22,6 +22,7 @@ from homeport.net.error_mapping import ended_early, mapped
 from homeport.net.errors import BadResponse, ConnectionCut, NetError, Stalled
 from homeport.net.url import Url
 from homeport.progress import CancelToken
+from homeport.quantities import apart, human_size
 
 _DRAINED = 64 << 10  # bytes of a rest that is read so that the connection can be used again
 _DRAIN_READS = 4  # reads that this may take; a slow rest closes the connection
@@ -201,9 +202,9 @@ class Response:
 
     def _cut(self, error: Exception) -> NetError:
         if ended_early(error) and self.length is not None:
+            received, length = apart(self.received, self.length)
             return ConnectionCut(
-                f"{self.url.host} closed the connection after {self.received} of "
-                f"{self.length} bytes",
+                f"{self.url.host} closed the connection after {received} of {length}",
                 where={"url": str(self.url)},
             )
         return mapped(error, self.url, stall=self._stall)
@@ -218,8 +219,8 @@ class Response:
             self._discard()
             raise _answered(
                 Stalled(
-                    f"{self.url.host}: almost no data received ({self._window_bytes} bytes in "
-                    f"{now - self._window_start:.0f} s)",
+                    f"{self.url.host}: almost no data received "
+                    f"({human_size(self._window_bytes)} in {now - self._window_start:.0f} s)",
                     where={"url": str(self.url)},
                 )
             )

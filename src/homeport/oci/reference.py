@@ -98,17 +98,16 @@ def registry_name(text: str) -> str:
     """The registry that a person names, with or without scheme. Raises ``UsageError``."""
     host = text.removeprefix("docker://").removeprefix("https://").removeprefix("http://")
     host = host.rstrip("/").removesuffix("/v2").removesuffix("/v1")
+    example = "write it like registry.example:5000"
     if "/" in host or not host:
-        raise UsageError(f"invalid registry name {text!r}")
+        raise UsageError(f"invalid registry name {text!r}", hint=example)
     is_host = host == "localhost" or any(char in host for char in ".:[")
     try:
         parsed = parse_reference(f"{host}/x") if is_host else None
     except BadReference as error:
-        raise UsageError(f"invalid registry name {text!r}") from error
+        raise UsageError(f"invalid registry name {text!r}", hint=example) from error
     if parsed is None:
-        raise UsageError(
-            f"invalid registry name {text!r}", hint="write it like registry.example:5000"
-        )
+        raise UsageError(f"invalid registry name {text!r}", hint=example)
     return parsed.registry
 
 

@@ -15,6 +15,7 @@ from homeport.content.digest import Digest
 from homeport.content.files import explained, write_file
 from homeport.content.store import Store
 from homeport.errors import IntegrityError
+from homeport.quantities import human_size
 from homeport.recipe.lock.model import LockedTree, Lockfile
 
 
@@ -72,7 +73,7 @@ def _restore(folder: Path, digest: Digest, size: int, store: Store) -> bool:
         return False
     if path.stat().st_size != size:
         raise IntegrityError(
-            f"{path} is damaged: it does not have {size} bytes", where={"file": str(path)}
+            f"{path} is damaged: its size is not {human_size(size)}", where={"file": str(path)}
         )
     with explained(path, "read"), open_regular(path) as stream:
         store.put(stream, digest)

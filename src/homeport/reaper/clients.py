@@ -130,7 +130,7 @@ class Waiting:
         if not data:
             self._leave(client)
         elif len(client.rest) > _LONGEST:
-            self.log(f"error: {client.name} sent a line longer than {_LONGEST} bytes")
+            self.log(f"error: {client.name} sent a line longer than {_LONGEST >> 10} KiB")
             self._leave(client)
 
     def _take(self, client: _Client, line: bytes) -> None:

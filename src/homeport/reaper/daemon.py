@@ -77,7 +77,7 @@ class Daemon:
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise DaemonError(f"{what}: {answer.status}: {_message(body)}", answer.status)
         if len(body) > _LARGEST:
-            raise DaemonError(f"{what}: the answer is larger than {_LARGEST} bytes")
+            raise DaemonError(f"{what}: the answer is larger than {_LARGEST >> 20} MiB")
         return body
 
     def _tcp(self) -> http.client.HTTPConnection:

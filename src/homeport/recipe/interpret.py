@@ -165,6 +165,11 @@ def _platforms(source: RecipeText, fault: FaultCollector) -> tuple[Platform, ...
     return tuple(sorted(set(found), key=str))
 
 
+def _is_faulty(entry: FieldValues, field: str, fault: FaultCollector) -> bool:
+    """Whether a field that is there has a fault already, so that its value is missing."""
+    return field in entry.positions and fault.inside(entry.at(field))
+
+
 def _archives(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[Archive]:
     if not entries:
         yield from defaults.archives()
@@ -173,9 +178,9 @@ def _archives(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterab
         keys = tuple(_keyring(text, entry.place) for text in entry.get("keys", ()))
         if name not in defaults.KNOWN_ARCHIVES:
             for field in ("keys", "mirrors"):
-                if not entry.get(field):
+                if not entry.get(field) and not _is_faulty(entry, field, fault):
                     fault(entry.place, f"the archive {name} needs the field {field!r}")
-        if not entry.get("suites"):
+        if not entry.get("suites") and not _is_faulty(entry, "suites", fault):
             fault(entry.at("suites"), f"the archive {name} has no suites")
         yield Archive(
             name=name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from homeport.oci.platform import parse_platform
 from homeport.recipe.boundary import Boundaries
@@ -23,7 +24,17 @@ from homeport.recipe.parts import (
 from homeport.yamlfile.position import FilePosition
 from homeport.yamlfile.shapes import FieldValues
 
-Fault = Callable[..., None]
+
+class Fault(Protocol):
+    """Notes a fault of the recipe."""
+
+    def __call__(self, place: FilePosition, what: str, hint: str | None = None) -> None:
+        """Note it."""
+
+    def inside(self, place: FilePosition) -> bool:
+        """Whether the field at ``place``, or an item of it, has a fault already."""
+
+
 Beside = Callable[[FilePosition, str], Path]
 Packages = Callable[..., Iterable[PackageChoice]]
 
@@ -67,10 +78,10 @@ def _run(
     part: FieldValues, packages: Packages, beside: Beside, boundaries: Boundaries, fault: Fault
 ) -> RunPart:
     on = part.get("on", tuple(map(parse_platform, DEFAULT_ON)))
-    if not on:
+    if not on and not fault.inside(part.at("on")):
         fault(part.at("on"), "the list of platforms is empty")
     chosen = tuple(packages(part.get("packages"), fault))
-    if not chosen:
+    if not chosen and not fault.inside(part.at("packages")):
         fault(part.at("packages"), "a build root without packages runs nothing", "[dash, …]")
     return RunPart(
         name=part.get("name"),

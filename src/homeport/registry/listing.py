@@ -15,6 +15,7 @@ from homeport.net.response import Response
 from homeport.net.url import BadUrl, Url
 from homeport.oci.reference import is_tag
 from homeport.printable import printable
+from homeport.quantities import human_size
 from homeport.registry.client import Registry, scope
 from homeport.registry.errors import ProtocolBroken, failure
 from homeport.registry.tokens import Scopes
@@ -38,7 +39,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
         """The error of a list that passes one of the bounds."""
         return ProtocolBroken(
             f"{repository}: the list of {what} is too long (limits: {self.pages} pages, "
-            f"{self.size >> 20} MiB, {self.entries} entries, {self.seconds:.0f} s)"
+            f"{human_size(self.size)}, {self.entries} entries, {self.seconds:.0f} s)"
         )
 
 

@@ -24,6 +24,7 @@ from homeport.inspection.report.image_bill import image_bill
 from homeport.oci.platform import UNKNOWN
 from homeport.printable import output_text
 from homeport.progress import CancelToken, Silent
+from homeport.quantities import apart
 from homeport.runtime import Runtime
 from homeport.sbom import spdx
 from homeport.sbom.model import Subject
@@ -78,8 +79,9 @@ def scan(environment: Mapping[str, str], say: Callable[[str], None]) -> None:
             opened = open_root(root, runtime, root.name)
             data, count = _statement(opened, epoch)
             if len(data) > _LIMIT:
+                size, limit = apart(len(data), _LIMIT)
                 raise BadScan(
-                    f"the SBOM of {root.name} has {len(data)} bytes; BuildKit takes {_LIMIT}",
+                    f"the SBOM of {root.name} has {size}; BuildKit takes {limit}",
                     hint="scan fewer stages (BUILDKIT_SBOM_SCAN_STAGE)",
                 )
             write_file(destination / f"{root.name}.spdx.json", data, mode=0o644)

@@ -245,7 +245,7 @@ def _integer(kind: str, size: int, text: str) -> bytes:
     octal = re.fullmatch("0[0-7]+", text)
     number = int(text, 8) if octal else int(text, 0)
     if not 0 <= number < 1 << 8 * size:
-        raise ValueError(f"{text} does not fit in {size} bytes")
+        raise ValueError(f"{text} needs more than {8 * size} bits")
     return number.to_bytes(size, "little" if kind.startswith("l") else "big")
 
 

@@ -19,7 +19,7 @@ from homeport.content.digest import Digest
 from homeport.errors import HomeportError, Interrupted
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor, Manifest, read_manifest_or_index
-from homeport.quantities import human_size
+from homeport.quantities import apart, human_size
 from homeport.registry.referrers import fallback_tag
 
 Form = Literal["legacy", "legacy-attestation", "bundle"]
@@ -57,7 +57,8 @@ class _Budget:
     def take(self, size: int, limit: int) -> str:
         """Why ``size`` bytes are not read, or ``""``."""
         if size > limit:
-            return f"not read: {size} bytes, more than {limit}"
+            found, most = apart(size, limit)
+            return f"not read: {found}, more than {most}"
         if size > self.left:
             return f"not read: the image's attachments are larger than {human_size(TOTAL_SIZE)}"
         self.left -= size

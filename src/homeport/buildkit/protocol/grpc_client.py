@@ -21,6 +21,7 @@ from h2.settings import SettingCodes
 
 from homeport.buildkit.protobuf import BadMessage, decode, encode
 from homeport.buildkit.protocol.errors import EngineLost, refused
+from homeport.quantities import human_size
 
 M = TypeVar("M")
 #: Follow-paths and excludes travel as headers; h2 alone would stop at 64 KiB.
@@ -155,7 +156,7 @@ def bound_messages(stream: Any) -> None:
 
     async def recv_data(size: int) -> bytes:
         if size > MESSAGE_LIMIT:
-            raise BadMessage(f"the engine sent a message of more than {MESSAGE_LIMIT >> 20} MiB")
+            raise BadMessage(f"the engine sent a message of more than {human_size(MESSAGE_LIMIT)}")
         data: bytes = await receive(size)
         return data
 

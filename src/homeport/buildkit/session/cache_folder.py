@@ -29,6 +29,7 @@ from homeport.images.transports.oci_layout import open_layout, set_tag
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG
 from homeport.progress import CancelToken
+from homeport.quantities import apart
 
 _MANIFEST = "cache.manifest"  # in the engine's answer: the descriptor of what it wrote
 _DESCRIPTOR_DECODER = msgspec.json.Decoder(Descriptor)
@@ -82,9 +83,10 @@ class _Ingest(msgspec.Struct):
     def commit(self, size: int, digest: str) -> str:
         found = Digest.finished(self.hasher)
         if digest not in ("", str(found)) or size not in (0, self.size):
+            announced, sent = apart(size, self.size)
             raise IntegrityError(
-                f"the engine announced {digest or 'a blob'} of {size} bytes, but sent"
-                f" {found} of {self.size} bytes"
+                f"the engine announced {digest or 'a blob'} of {announced}, but sent"
+                f" {found} of {sent}"
             )
         with explained(self.folder):
             self.stream.flush()

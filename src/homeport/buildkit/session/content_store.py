@@ -21,6 +21,7 @@ from homeport.buildkit.session.filesync import framed
 from homeport.buildkit.session.services import GrpcWire
 from homeport.buildkit.session.session import Service
 from homeport.content.blob import Blob, BytesBlob
+from homeport.quantities import human_size
 
 if TYPE_CHECKING:
     from homeport.images.image import Image, Index
@@ -172,7 +173,7 @@ def _services(stores: Mapping[str, ContentStore]) -> dict[str, Service]:
 
 async def _send(blob: Blob, request: ReadRequest, wire: GrpcWire) -> None:
     if not 0 <= request.offset <= blob.size or request.size < 0:
-        raise GRPCError(Status.OUT_OF_RANGE, f"{request.digest} has {blob.size} bytes")
+        raise GRPCError(Status.OUT_OF_RANGE, f"{request.digest} has {human_size(blob.size)}")
     at = request.offset
     end = min(blob.size, at + request.size) if request.size else blob.size
     with blob.open(at) as source:

@@ -16,6 +16,7 @@ from homeport.content.files import explained
 from homeport.content.reading import Readable, Slice, VerifiedReader
 from homeport.debian.archive.mirror import ExpectedFile, MirrorUnreachable, NotOnMirror
 from homeport.errors import IntegrityError
+from homeport.quantities import apart
 from homeport.runtime import Runtime
 
 PREFIX = "bundle:"
@@ -54,8 +55,9 @@ class BundleMirror:
                 f"{self.label} does not have {expected.path}", where={"mirror": self.label}
             )
         if size != expected.size:
+            have, wanted = apart(size, expected.size)
             raise IntegrityError(
-                f"{expected.path} has {size} bytes in {self.label}, expected {expected.size}",
+                f"{expected.path} has {have} in {self.label}, expected {wanted}",
                 where={"mirror": self.label},
             )
         with explained(self._path, "read"):

@@ -24,6 +24,7 @@ from homeport.net.download import download, expect_ok, fetch_small
 from homeport.net.errors import HttpFailure, NameNotFound, NetError, Refused, Stalled
 from homeport.net.retries import READ
 from homeport.net.url import Url, redact
+from homeport.quantities import apart
 from homeport.runtime import Runtime
 
 _OK = 200
@@ -181,8 +182,9 @@ class DirectoryMirror(msgspec.Struct, frozen=True, kw_only=True):
             return found
         file = self._file(expected.path)
         if file.stat().st_size != expected.size:
+            have, wanted = apart(file.stat().st_size, expected.size)
             raise IntegrityError(
-                f"{file} has {file.stat().st_size} bytes, expected {expected.size}",
+                f"{file} has {have}, expected {wanted}",
                 where={"file": str(file)},
             )
         with explained(file, "read"):

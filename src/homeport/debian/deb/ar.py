@@ -9,6 +9,7 @@ import msgspec
 
 from homeport.content.reading import Readable
 from homeport.errors import HomeportError
+from homeport.quantities import human_size
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
@@ -69,7 +70,8 @@ class ArReader:
             return b""
         data = self._stream.read(min(size, self._left))
         if not data:
-            raise BadDeb(f"it ends in the middle of {self._name}: {self._left} bytes are missing")
+            left = human_size(self._left)
+            raise BadDeb(f"it ends in the middle of {self._name}: {left} are missing")
         self._left -= len(data)
         return data
 

@@ -15,7 +15,7 @@ from homeport.content.reading import Readable, VerifiedReader
 from homeport.debian.listed_file import ListedFile
 from homeport.errors import IntegrityError, TooLarge
 from homeport.progress import CancelToken
-from homeport.quantities import human_size
+from homeport.quantities import apart, human_size
 from homeport.tree.decompression import Codec, decoded
 
 _MAX_INDEX = 1 << 30  # bytes of one index, unpacked; Debian's largest has 60 MB
@@ -47,9 +47,9 @@ def index_text(
         return
     found = Digest.finished(hasher, plain.digest.algorithm)
     if (size, found) != (plain.size, plain.digest):
+        have, expected = apart(size, plain.size)
         raise IntegrityError(
-            f"{form.path} unpacks to {size} bytes with {found}, "
-            f"expected {plain.size} bytes with {plain.digest}"
+            f"{form.path} unpacks to {have} with {found}, expected {expected} with {plain.digest}"
         )
 
 

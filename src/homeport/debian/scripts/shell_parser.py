@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from homeport.budget import LimitExceeded
 from homeport.errors import UsageError
+from homeport.quantities import human_size
 
 if TYPE_CHECKING:
     import tree_sitter
@@ -29,7 +30,7 @@ def parse_shell(data: bytes) -> tree_sitter.Node:
     Raises ``LimitExceeded``, and ``UsageError`` where the parser is not installed.
     """
     if len(data) > LONGEST:
-        raise LimitExceeded(f"a script of {len(data)} bytes")
+        raise LimitExceeded(f"a script of {human_size(len(data))}")
     marks = len(_MARKS.findall(data))
     if marks > _MOST_MARKS:
         raise LimitExceeded(f"a script with {marks} brackets and pipes")

@@ -23,6 +23,7 @@ from homeport.content.files import explained
 from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError, IntegrityError
 from homeport.images.image import Missing
+from homeport.quantities import apart
 
 
 class BadLayout(HomeportError):
@@ -61,8 +62,9 @@ class FilesBlob(msgspec.Struct, frozen=True):
         if found is None:
             raise missing(self.files, self.name, self.digest)
         if found != self.size:
+            size, wanted = apart(found, self.size)
             raise IntegrityError(
-                f"{self.name} has {found} bytes, {self.size} were expected",
+                f"{self.name} has {size}, {wanted} were expected",
                 where={"file": f"{self.files.place}/{self.name}", "digest": str(self.digest)},
             )
         return self.files.open(self.name, offset)

@@ -32,6 +32,7 @@ from homeport.oci import documents, go_json, media_types
 from homeport.oci.documents import MANIFEST_LIMIT, BadDocument, Descriptor
 from homeport.oci.reference import DEFAULT_TAG, Reference
 from homeport.printable import printable
+from homeport.quantities import human_size
 
 REF_NAME = "org.opencontainers.image.ref.name"
 #: BuildKit and docker write the full name beside the tag.
@@ -242,7 +243,7 @@ def _open_digest(contents: LayoutContents, index: documents.Index, digest: Diges
     if size is None:
         raise missing(contents.files, blob_name(digest), digest)
     if size > MANIFEST_LIMIT:
-        raise BadDocument(f"{digest} is not a manifest: it has {size} bytes")
+        raise BadDocument(f"{digest} is not a manifest: it has {human_size(size)}")
     descriptor = Descriptor(media_type="", digest=str(digest), size=size)
     return open_descriptor(contents, descriptor)
 

@@ -19,6 +19,7 @@ import msgspec
 
 from homeport.elf import LOAD, BadElf, Segment, read_elf
 from homeport.errors import TooLarge
+from homeport.quantities import apart, human_size
 
 MAX_OUTPUT = 512 << 20
 MAX_RATIO = 273  # an LZMA match is at most 273 bytes long
@@ -115,7 +116,7 @@ class _Unpacking:
         _, size = struct.unpack_from(self._order + "II", data, at)
         size = size or self._header.original_size
         if size > min(MAX_OUTPUT, len(data) * MAX_RATIO):
-            raise TooLarge(f"the header promises {size} bytes, too many for its length")
+            raise TooLarge(f"the header promises {human_size(size)}, too many for its length")
         # The first block is unpacked twice, the last may be longer than what is left.
         self._left = 2 * size + _SLACK
         first, _ = self._block(at + 12)
@@ -234,7 +235,8 @@ def inflate(raw: bytes, method: int, size: int, check: Callable[[], None]) -> by
     else:
         raise CannotUnpack(f"unknown compression method {method}")
     if len(out) != size:
-        raise CannotUnpack(f"a block unpacks to {len(out)} bytes instead of {size}")
+        found, wanted = apart(len(out), size)
+        raise CannotUnpack(f"a block unpacks to {found} instead of {wanted}")
     return out
 
 
