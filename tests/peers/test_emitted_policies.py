@@ -1,7 +1,8 @@
 """Policies for others in real evaluators: Rego by regorus, CEL by cel-python.
 
-HOMEPORT_EVALUATORS names that Python (.ci/run makes it), HOMEPORT_OPA an ``opa``, which takes
-minutes to compile: it is what buildx has inside, and judges the same table.
+HOMEPORT_EVALUATORS names that Python (.ci/run makes it). Programs that take minutes to compile
+judge, too, with --full: an ``opa`` (HOMEPORT_OPA), which buildx has inside, and the ``tester``
+(HOMEPORT_POLICY_TESTER) of sigstore's policy-controller.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from builders.signed_images import workshop
 from homeport.attest.keys.private_key import generate_key
 from homeport.attest.policy.emit import emit
 from homeport.attest.policy.emitted import Pin
@@ -119,6 +121,42 @@ def _by_opa(folder: Path, policy: str, inputs: list[Any]) -> list[Any]:
         done = subprocess.run(asked, input=json.dumps(one), text=True, stdout=-1, check=True)
         found.append(json.loads(done.stdout))
     return found
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [("identity: [us]", "accepted"), ("identity: [us, other], threshold: 2", "authority other")],
+)
+def test_sigstores_policy_controller_wants_the_signatures_that_the_policy_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, verdict: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    with workshop(tmp_path) as shop:
+        for name in ("k.pub", "second.pub"):
+            (tmp_path / name).write_bytes(generate_key().public.pem)
+        policy = (
+            "schema: homeport-policy/v1\n"
+            "identities: {us: {keys: [second.pub, cosign.pub]}, other: {keys: [k.pub]}}\n"
+            f"images: [{{match: ['{shop.registry.host}/a/*'], {rule}}}]\n"
+        )
+        (tmp_path / "policy.yaml").write_text(policy)
+        made = emit("clusterimagepolicy", read_policy(tmp_path / "policy.yaml", {}))
+        (tmp_path / "cip.yaml").write_text(made.files["cluster-image-policies.yaml"])
+        assert "no signatures found" in _by_tester(tmp_path / "cip.yaml", shop.address)
+        shop.legacy(shop.payload())
+        assert verdict in _by_tester(tmp_path / "cip.yaml", shop.address)
+
+
+def _by_tester(policy: Path, image: str) -> str:
+    program = os.environ.get("HOMEPORT_POLICY_TESTER", "")
+    if not program:
+        pytest.fail("HOMEPORT_POLICY_TESTER is not set; .ci/run --full compiles it")
+    done = subprocess.run(
+        [program, "-policy", policy, "-image", image], capture_output=True, text=True, check=False
+    )
+    return "accepted" if done.returncode == 0 else done.stdout
 
 
 #: A name as a pod has it, and the first pattern of the rule that judges it.
