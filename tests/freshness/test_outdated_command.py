@@ -176,3 +176,16 @@ def test_an_index_that_cannot_be_read_is_not_known(shell: Shell) -> None:
         code, text = shell.run("outdated", ".", "--index", server.url("/simple"))
         assert code == 1
         assert "did not return the JSON of PEP 691" in text
+
+
+@pytest.mark.parametrize("name", ["./absent/homeport.yaml", "absent.yaml", "./absent", "x.lock"])
+def test_a_file_that_is_not_there_is_a_usage_error_and_no_image(shell: Shell, name: str) -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stderr(out):
+        assert run(["outdated", name]) == 2
+    assert out.getvalue() == f"error: {name}: no such file or directory\n"
+
+
+def test_an_image_that_cannot_be_read_is_told_without_counting_its_packages(shell: Shell) -> None:
+    code, text = shell.run("outdated", f"{shell.host}/absent:1")
+    assert (code, text.split("\n")[0]) == (1, f"{shell.host}/absent:1: could not be checked")

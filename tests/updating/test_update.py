@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -384,3 +385,19 @@ def test_what_cannot_be_built_any_more_is_told_and_the_rest_goes_on(tmp_path: Pa
     assert one.tests is not None
     (failed,) = one.tests.failed
     assert failed.startswith("it is new (linux/amd64): ")
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [("commit", "in a git repository: git init"), ("request", "name the remote of the forge with")],
+)
+def test_without_a_repository_or_a_remote_the_error_says_what_to_do(
+    world: UpdateWorld, option: str, hint: str
+) -> None:
+    if option == "request":
+        git(world.home, "remote", "remove", "origin")
+    else:
+        shutil.rmtree(world.home / ".git")
+    with pytest.raises(GitFailed) as caught:
+        world.update(**{option: True})
+    assert hint in str(caught.value.hint)

@@ -10,6 +10,7 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
+from homeport.quantities import counted
 
 if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
@@ -67,6 +68,7 @@ def command(
     verb = "would remove" if dry_run else "removed"
     lines = [f"{verb} {done.repository}:{tag}" for tag in done.removed]
     lines += [f"kept {done.repository}:{tag}: {place} names it" for tag, place in done.used.items()]
-    lines.append(f"{len(done.removed)} {verb.removeprefix('would ')}, {done.kept} dated tags kept")
+    removed = counted(len(done.removed), "dated tag")
+    lines.append(f"{verb} {removed}, {'keep' if dry_run else 'kept'} {done.kept}")
     document = {"schema": "homeport-prune-tags/v1", **msgspec.to_builtins(done)}
     session.output.write(document, "\n".join(lines))

@@ -275,7 +275,8 @@ def _image_subject(run: _Run, address: str) -> Subject:
 
 def _failed(name: str, error: HomeportError) -> Subject:
     kind: Literal["recipe", "image"] = "recipe" if name.endswith((".yaml", ".yml")) else "image"
-    return Subject(name=name, kind=kind, unknown=(Unknown(what=name, why=error.what),))
+    why = error.what.removeprefix(f"{name}: ")
+    return Subject(name=name, kind=kind, unknown=(Unknown(what=name, why=why),))
 
 
 def _judge(

@@ -111,6 +111,8 @@ def find_subjects(
                     locked.setdefault(one.stored.path.resolve(), one)
                 except HomeportError as error:
                     failed.append((str(file), error))
+        elif _is_written_as_path(text) and not path.exists():
+            raise UsageError(f"{text}: no such file or directory")
         else:
             images.append(text)
     if not locked and not images and not failed:
@@ -196,3 +198,8 @@ def recipe_files(root: Path) -> list[Path]:
 
 def _is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _is_written_as_path(text: str) -> bool:
+    """Whether a name can be that of no image."""
+    return text.startswith(("/", "./", "../")) or text.endswith((".yaml", ".yml", ".lock"))

@@ -66,7 +66,11 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
         return output.decode("utf-8", "replace").strip()
 
     def remote_url(self, remote: str) -> str:
-        return self.run("remote", "get-url", remote)
+        try:
+            return self.run("remote", "get-url", remote)
+        except GitFailed as error:
+            error.hint = "name the remote of the forge with --remote; git remote -v lists them"
+            raise
 
     def push_address(self, remote: str) -> tuple[str, tuple[str, ...]]:
         """Where to push to, and the settings for it.
@@ -113,8 +117,13 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_repository(path: Path, *, token: bool = False) -> Repository:
     """The work tree that a file is in. Raises ``GitFailed``."""
-    root = run_git(path.parent, "rev-parse", "--show-toplevel", strangers=False).decode().strip()
-    return Repository(root=Path(root), token=token)
+    try:
+        root = run_git(path.parent, "rev-parse", "--show-toplevel", strangers=False).decode()
+    except GitFailed as error:
+        if "not a git repository" in error.words:
+            error.hint = "--commit and --request need the recipe in a git repository: git init"
+        raise
+    return Repository(root=Path(root.strip()), token=token)
 
 
 def check_branch(repository: Repository, branch: str) -> None:

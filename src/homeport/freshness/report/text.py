@@ -124,8 +124,10 @@ def _head(subject: Subject, report: Report) -> str:
         state += f", {counted(len(ids), 'security fix', 'security fixes')}" if ids else ""
     elif subject.complete:
         state = f"{counted(subject.packages, 'package')}, nothing newer"
-    else:
+    elif subject.platforms:
         state = f"{counted(subject.packages, 'package')}, not all could be checked"
+    else:
+        state = "could not be checked"
     return f"{subject.name}: {state}{age}"
 
 
