@@ -13,7 +13,48 @@ def program(architecture: str, text: str, code: int = 0) -> bytes:
     """An ELF program for linux/amd64 or linux/arm64."""
     message = text.encode()
     make = _amd64 if architecture == "amd64" else _arm64
-    body = make(message, code)
+    return _elf(architecture, make(message, code))
+
+
+def endless(architecture: str) -> bytes:
+    """A program that does nothing, for ever."""
+    return _elf(architecture, b"\xeb\xfe" if architecture == "amd64" else b"\x00\x00\x00\x14")
+
+
+def flood(architecture: str) -> bytes:
+    """A program that prints for ever."""
+    if architecture == "amd64":
+        start = _amd64(b"x" * 4096, 0)
+        at = start.index(b"\x0f\x05") + 2
+        return _elf(
+            architecture, start[:at] + struct.pack("<BBb", 0x90, 0xEB, -at - 3) + start[at + 3 :]
+        )
+    start = _arm64(b"x" * 4096, 0)
+    return _elf(architecture, start[:20] + struct.pack("<i", 0x17FFFFFB) + start[24:])
+
+
+def calling(architecture: str, calls: tuple[int, int], path: str, *numbers: int) -> bytes:
+    """A program that makes one system call, and ends with its error number.
+
+    calls:   the number of the system call for amd64, for arm64
+    numbers: its arguments after the path
+    """
+    data = path.encode() + b"\0"
+    if architecture == "amd64":
+        last = struct.pack("<HHBIH", 0x050F, 0xC789, 0xB8, 60, 0x050F)
+        last = last[:4] + b"\xf7\xdf" + last[4:]
+        registers = (b"\xbe", b"\xba")
+        rest = b"".join(r + struct.pack("<i", n) for r, n in zip(registers, numbers, strict=False))
+        rest += struct.pack("<BI", 0xB8, calls[0]) + last
+        return _elf(architecture, b"\x48\x8d\x3d" + struct.pack("<i", len(rest)) + rest + data)
+    words = [0xD2800000 | n << 5 | r for r, n in enumerate(numbers, start=1)]
+    words += [0xD2800000 | calls[1] << 5 | 8, 0xD4000001, 0xCB0003E0, 0xD2800000 | 93 << 5 | 8,
+              0xD4000001]  # fmt: skip
+    words.insert(0, 0x10000000 | (len(words) + 1) << 5)
+    return _elf(architecture, struct.pack(f"<{len(words)}I", *words) + data)
+
+
+def _elf(architecture: str, body: bytes) -> bytes:
     size = _HEADERS + len(body)
     header = b"\x7fELF" + bytes((2, 1, 1, 0)) + bytes(8)
     header += struct.pack(

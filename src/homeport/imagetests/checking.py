@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 
 from homeport.elf import BadElf, read_elf
 from homeport.errors import HomeportError
+from homeport.imagetests.patterns import BadPattern, has_match
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.packages.databases import find_packages
 from homeport.layers.entry import Entry
@@ -98,9 +98,9 @@ def _has(wanted: str, text: str, *, patterns: bool) -> bool:
     if not patterns:
         return wanted in text
     try:
-        return re.search(wanted, text, re.MULTILINE) is not None
-    except re.error as error:
-        raise HomeportError(f"invalid regular expression {wanted!r}: {error}") from error
+        return has_match(wanted, text)
+    except BadPattern as error:
+        raise HomeportError(str(error)) from error
 
 
 def _absent(test: ImageTest, opened: OpenedImage) -> str:

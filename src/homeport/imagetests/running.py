@@ -1,19 +1,24 @@
 """Running a command of an image without a daemon and without privileges.
 
-The image's files are written to a temporary folder, and the command is started there by chroot in
-user, mount, process and network namespaces of its own, so that it sees no network and no
-other file but a container's devices and, where the kernel allows it, /proc. Only on platforms that
+The image's files are written to a temporary folder, and the command is started there in user,
+mount, process and network namespaces of its own, so that it sees no network and no
+other file but a container's devices and, where the kernel allows it, /proc; ``entering`` does it
+there. Time, memory, processes and output have a bound. Only on platforms that
 this machine runs, natively or by qemu-user (statically linked, as Debian's qemu-user-static).
 Everything else is not run, and says why.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +26,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.errors import HomeportError
+from homeport.imagetests import entering
 from homeport.inspection.image.extraction import extract, paths_below
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.oci.platform import Platform, native_platform
@@ -34,13 +40,6 @@ _QEMU = {
 _EMULATOR = ".homeport-emulator"
 #: What every container has (OCI runtime specification, "Default Devices").
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-#: Inside the namespaces: devices of this machine, and processes of the namespace, then the command.
-_ENTER = (
-    "mount=$1 chroot=$2 root=$3 devices=$4; shift 4;"
-    ' for each in $devices; do "$mount" --bind "/dev/$each" "$root/dev/$each"; done;'
-    ' [ -L "$root/proc" ] || "$mount" -t proc proc "$root/proc" 2>/dev/null || true;'
-    ' exec "$chroot" "$root" "$@"'
-)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -72,20 +71,23 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
     def run(self, command: Sequence[str], env: Mapping[str, str]) -> Ended:
         """Run it. Raises ``NotRun`` if it cannot even be started or does not end."""
         program = [*self.emulator, self._found(command[0]), *command[1:]]
-        # By their paths: the variables, PATH among them, are the image's.
-        enter = ["/bin/sh", "-ec", _ENTER, "sh", *map(_path_of, ("mount", "chroot"))]
-        arguments = [*_namespaces(), *enter, str(self.folder), " ".join(self.devices), *program]
+        request = {
+            "root": str(self.folder), "devices": self.devices, "command": program,
+            "environment": {**self.environment, **env},
+        }  # fmt: skip
+        # The image's variables are for its own program: LD_PRELOAD would change ours.
+        arguments = [*_namespaces(), sys.executable, "-I", "-S", entering.__file__]
         try:
-            done = subprocess.run(
-                arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, timeout=_PATIENCE, check=False,
-                env={**self.environment, **env},
+            process = subprocess.Popen(
+                arguments, cwd="/", env={"PATH": _PATH},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise NotRun(f"it did not end within {_PATIENCE:.0f} s") from error
         except OSError as error:
             raise NotRun(f"cannot start it: {error.strerror}") from error
-        return Ended(code=done.returncode, output=done.stdout[:_LONGEST].decode("utf-8", "replace"))
+        output, late = _finish(process, json.dumps(request).encode())
+        if late:
+            raise NotRun(f"it did not end within {_PATIENCE:.0f} s")
+        return Ended(code=process.returncode, output=output.decode("utf-8", "replace"))
 
     def _found(self, name: str) -> str:
         """The program's path inside: an emulator searches no PATH."""
@@ -95,6 +97,31 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
             if os.path.lexists(self.folder / folder.strip("/") / name):
                 return f"{folder}/{name}"
         return name
+
+
+def _finish(process: subprocess.Popen[bytes], request: bytes) -> tuple[bytes, bool]:
+    """The beginning of what it prints, and whether it was ended because it took too long."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()  # and with it all processes of its namespaces
+
+    timer = threading.Timer(_PATIENCE, end)
+    timer.start()
+    try:
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(request)
+                process.stdin.close()
+            output = process.stdout.read(_LONGEST)
+            while process.stdout.read(_LONGEST):
+                pass
+    finally:
+        timer.cancel()
+    return output, late.is_set()
 
 
 @contextmanager
@@ -170,7 +197,7 @@ def _emulator(platform: Platform) -> str | None:
 def _namespaces() -> tuple[str, ...]:
     """The command that makes namespaces of its own; empty: this machine allows none."""
     command = (_path_of("unshare"), "--user", "--map-root-user", "--mount", "--pid", "--fork",
-               "--net", "--ipc", "--uts")  # fmt: skip
+               "--net", "--ipc", "--uts", "--kill-child")  # fmt: skip
     try:
         done = subprocess.run(
             [*command, "true"], capture_output=True, timeout=_PATIENCE, check=False

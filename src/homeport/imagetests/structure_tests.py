@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 
 from homeport.content.files import explained, open_input, read_input
-from homeport.errors import UsageError
 from homeport.recipe.image_tests import ImageTest
+from homeport.yamlfile.parse import BadYaml, parse_yaml
 from homeport.yamlfile.position import FilePosition
 
 _LONGEST = 4 << 20
 
 
-class BadTests(UsageError):
+class BadTests(BadYaml):
     """A file of tests cannot be read."""
 
     id = "bad-tests"
@@ -45,6 +45,8 @@ def read_structure_tests(path: Path) -> LoadedTests:
     import yaml
 
     data = read_input(path, _LONGEST)
+    # Our parser first: it bounds the document, aliases and merged keys included.
+    parse_yaml(data, str(path), BadTests, merge_keys=True)
     try:
         document = yaml.safe_load(data)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -119,7 +119,8 @@ class _Composer:
         self._events = events
         self._most_nodes = most_nodes
         self._merge_keys = merge_keys
-        self._anchors: dict[str, YamlNode] = {}
+        #: A value by its anchor, and how many values it has when all its aliases are followed.
+        self._anchors: dict[str, tuple[YamlNode, int]] = {}
         self._nodes = 0
 
     def document(self) -> YamlNode:
@@ -140,12 +141,16 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise _bad(event, f"no value before this one has the anchor &{event.anchor}")
-            return self._anchors[event.anchor]
+            node, nodes = self._anchors[event.anchor]
+            # Ten lines of aliases to aliases mean millions of values to who walks through them.
+            self._count(event, nodes)
+            return node
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == "!"):
             raise _bad(event, f"unexpected tag {event.tag}")
+        before = self._nodes
         node = self._content(event, depth)
         if event.anchor is not None:
-            self._anchors[event.anchor] = node
+            self._anchors[event.anchor] = node, self._nodes - before + 1
         return node
 
     def _content(self, event: Any, depth: int) -> YamlNode:
