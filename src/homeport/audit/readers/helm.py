@@ -93,8 +93,13 @@ def read_values(
     *,
     app_version: str = "",
     inside: Written | None = None,
+    elsewhere: bool = False,
 ) -> None:
-    """Report every image in a map of values. ``inside``: the string that holds them."""
+    """Report every image in a map of values.
+
+    inside:    the string that holds them
+    elsewhere: what reads the values is not here, and gives the tags that they leave to it
+    """
     if node is None:
         return
     mode = get(node, "containerMode", "type")
@@ -114,6 +119,7 @@ def read_values(
                 read_map(
                     source, found, part, at,
                     app_version=app_version, inside=inside, registry=registry,
+                    elsewhere=elsewhere,
                 )  # fmt: skip
         elif text := text_of(value):
             literal = _inside(written(source, value), inside)
@@ -214,6 +220,7 @@ def read_map(
     app_version: str = "",
     inside: Written | None = None,
     registry: Field | None = None,
+    elsewhere: bool = False,
 ) -> None:
     """Report an image that is written as registry, repository, tag and digest.
 
@@ -243,7 +250,7 @@ def read_map(
     if registry is not None and ("registry" not in parts or registry.key.startswith("global.")):
         # Where it is set for all, changing it here would be changing it for all.
         parts["registry"] = msgspec.structs.replace(registry, exact=False)
-    _parts(found, key, place, parts, app_version=app_version)
+    _parts(found, key, place, parts, app_version=app_version, elsewhere=elsewhere)
 
 
 def printed(node: Node) -> str:
@@ -264,8 +271,9 @@ def _registry(source: Source, node: Node, inside: Written | None) -> Field | Non
 
 
 def _parts(
-    found: Collector, key: str, place: Written, parts: dict[str, Field], *, app_version: str = ""
-) -> None:
+    found: Collector, key: str, place: Written, parts: dict[str, Field], *, app_version: str = "",
+    elsewhere: bool = False,
+) -> None:  # fmt: skip
     expression = parts["repository"].value
     host = parts["registry"].value if "registry" in parts else ""
     if host and not expression.startswith(f"{host}/"):
@@ -276,10 +284,16 @@ def _parts(
     elif app_version and "digest" not in parts and "@" not in expression:
         expression += f":{app_version}"
         note = "the tag is the chart's appVersion"
+    untagged = not parts.keys() & {"tag", "digest"} and not app_version
+    problem = ""
+    if elsewhere and untagged and not re.search("[:@]", expression.rpartition("/")[2]):
+        problem = "the chart or the operator gives the tag"
     if "digest" in parts:
         digest = parts["digest"].value
         expression += f"@{digest if ':' in digest else 'sha256:' + digest}"
-    found.image(place, key, confidence="medium", value=expression, fields=parts, note=note)
+    found.image(
+        place, key, confidence="medium", value=expression, fields=parts, note=note, problem=problem
+    )
 
 
 def _part(value: Written, key: str) -> Field:

@@ -16,6 +16,7 @@ from homeport.audit.reading.commands import read_commands
 from homeport.audit.reading.context import Context, resolve
 from homeport.audit.reading.embedded import TEMPLATE_SUFFIX
 from homeport.audit.reading.keyed_files import BY_NAME, KeyedFile
+from homeport.audit.reading.variables import among, cut_compose, outcomes
 from homeport.audit.source import Source, Written
 
 _SCHEMES = ("docker://", "docker-image://", "oci://")
@@ -77,7 +78,7 @@ class _Entry(msgspec.Struct, frozen=True):
 def _value(entry: _Entry, found: Collector) -> None:
     row, path, node = entry.row, entry.path, entry.node
     if _fits(row.values, path) and is_map(node):
-        helm.read_values(entry.source, found, node, path)
+        helm.read_values(entry.source, found, node, path, elsewhere=True)
     text = text_of(node)
     if not text:
         return
@@ -109,6 +110,10 @@ def _image(entry: _Entry, found: Collector) -> None:
     for scheme in _SCHEMES:
         if value.text.startswith(scheme):
             value = value.after(scheme)
+    if row.interpolated:
+        for outcome in outcomes(value, cut_compose, among({})):
+            found.image(value, path, outcome=outcome)
+        return
     found.image(value, path)
 
 

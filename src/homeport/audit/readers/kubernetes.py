@@ -169,7 +169,11 @@ def _special(thing: _Object, context: Context) -> None:
             _argocd(thing)
         case "HelmRelease":
             helm.read_values(
-                source, found, get(node, "spec", "values"), f"{thing.key}: spec.values"
+                source,
+                found,
+                get(node, "spec", "values"),
+                f"{thing.key}: spec.values",
+                elsewhere=True,
             )
         case "HelmChart" | "HelmChartConfig":
             _text_values(thing, get(node, "spec", "valuesContent"), "spec.valuesContent")
@@ -221,7 +225,11 @@ def _argocd(thing: _Object) -> None:
         key = f"{thing.key}: {name}"
         _text_values(thing, get(node, "helm", "values"), f"{name}.helm.values")
         helm.read_values(
-            thing.source, thing.found, get(node, "helm", "valuesObject"), f"{key}.helm.valuesObject"
+            thing.source,
+            thing.found,
+            get(node, "helm", "valuesObject"),
+            f"{key}.helm.valuesObject",
+            elsewhere=True,
         )
         parameters = get(node, "helm", "parameters")
         helm.read_parameters(thing.source, thing.found, parameters, f"{key}.helm.parameters")
@@ -239,7 +247,9 @@ def _text_values(thing: _Object, node: Node | None, name: str) -> None:
     scratch = thing.source.inner(text.text)
     inner = Collector(scratch, thing.found.kind, thing.found.programs)
     for document in compose(scratch.whole(), inner):
-        helm.read_values(scratch, thing.found, document, f"{thing.key}: {name}", inside=text)
+        helm.read_values(
+            scratch, thing.found, document, f"{thing.key}: {name}", inside=text, elsewhere=True
+        )
 
 
 def _kustomize(source: Source, found: Collector, node: Node) -> None:
@@ -274,8 +284,9 @@ def _kustomize(source: Source, found: Collector, node: Node) -> None:
         )  # fmt: skip
     for number, chart in enumerate(items(get(node, "helmCharts"))):
         helm.read_values(
-            source, found, get(chart, "valuesInline"), f"helmCharts[{number}].valuesInline"
-        )
+            source, found, get(chart, "valuesInline"), f"helmCharts[{number}].valuesInline",
+            elsewhere=True,
+        )  # fmt: skip
 
 
 def _new_name(source: Source, image: Node, name: Node) -> Rewrite:
@@ -299,7 +310,7 @@ def _anywhere(thing: _Object, context: Context) -> None:
         text = text_of(node)
         if text is None:
             if _IMAGE_KEY.search(path) and is_map(node):
-                helm.read_map(thing.source, thing.found, node, key)
+                helm.read_map(thing.source, thing.found, node, key, elsewhere=True)
             for number, item in enumerate(items(node)):
                 _argument(thing, f"{key}[{number}]", item)
             continue

@@ -11,8 +11,8 @@ from homeport.audit.formats.yaml import entries, get, is_map, text_of, written
 from homeport.audit.model import Feed
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
-from homeport.audit.reading.variables import among, cut_by, feed, outcomes
-from homeport.audit.source import Source
+from homeport.audit.reading.variables import Cut, Variable, among, cut_by, feed, outcomes
+from homeport.audit.source import Source, Written
 
 _IMAGE = re.compile(
     r"^[ \t]{0,200}(?:\"?image\"?)[ \t]{0,20}[=:][ \t]{0,20}(?:\"(?P<quoted>[^\"\n]{0,40}(?:\[\["
@@ -27,6 +27,12 @@ _TAG = re.compile(
     r"{1,80}))"
     r"(?:[ \t]{0,9}\|[ \t]{0,9}(?:quote|toString|trim)){0,3}[ \t]{0,9}-?\]\]|\[\[[^\]]{0,400}\]\]"
 )
+#: ``[[ printf "\\"a/b:%s\\"" (var "x" .) ]]``: a format, and a variable for each ``%s``.
+_PRINTF = re.compile(
+    r'\[\[-?[ \t]{0,9}printf[ \t]{1,9}"(?:\\")?(?P<format>[^"\\\n]{1,200})(?:\\")?"'
+    r"(?P<rest>[^\]\n]{1,200})\]\]"
+)
+_VAR = re.compile(r'var[ \t]{1,9}"([\w.]{1,80})"')
 
 
 def read(source: Source, found: Collector, context: Context) -> None:
@@ -35,8 +41,26 @@ def read(source: Source, found: Collector, context: Context) -> None:
     whole = source.whole()
     for match in _IMAGE.finditer(source.text):
         value = whole.part(*match.span("quoted" if match.group("quoted") else "bare"))
-        for outcome in outcomes(value, cut_by(_TAG), among(variables)):
+        cut = cut_by(_TAG)
+        if printed := _PRINTF.fullmatch(value.text):
+            value = value.part(*printed.span("format"))
+            cut = _cut_printf(_VAR.findall(printed["rest"]))
+        for outcome in outcomes(value, cut, among(variables)):
             found.image(value, "config.image", outcome=outcome)
+
+
+def _cut_printf(names: list[str]) -> Cut:
+    """Pieces of a format: each ``%s`` is the next of the variables."""
+
+    def cut(value: Written) -> list[str | Variable]:
+        first, *others = value.text.split("%s")
+        pieces: list[str | Variable] = [first]
+        for number, text in enumerate(others):
+            name = names[number] if number < len(names) else "%s"
+            pieces += [Variable(name=name), text]
+        return [piece for piece in pieces if piece != ""]
+
+    return cut
 
 
 def _variables(source: Source, context: Context) -> Iterator[tuple[str, list[Feed]]]:

@@ -32,6 +32,7 @@ class KeyedFile(msgspec.Struct, frozen=True, kw_only=True):
     dockerfiles: str = ""
     values: str = ""
     first_word: bool = False
+    interpolated: bool = False
     hint: str | None = None
 
 
@@ -52,7 +53,7 @@ KEYED_FILES: tuple[KeyedFile, ...] = (
     KeyedFile(name="dockerrun", path=r"/[^/]*Dockerrun\.aws\.json$", words=(b"image",),
               images=rf"Image\.Name|containerDefinitions{_N}\.image"),
     KeyedFile(name="molecule", path=rf"/molecule/.*molecule[^/]*{_YAML}",
-              images=rf"platforms{_N}\.image"),
+              images=rf"platforms{_N}\.image", interpolated=True),
     KeyedFile(name="pre-commit", path=rf"/\.pre-commit-(?:config|hooks){_YAML}",
               words=(b"docker_image",),
               images=rf"(?:repos{_N}\.hooks)?{_N}\.entry",
