@@ -150,6 +150,16 @@ def test_what_erlangs_modules_look_up_comes_with_it(tmp_path: Path) -> None:
     assert taken == ["/usr/bin/df"]
 
 
+def test_a_file_that_a_script_reads_is_shell_without_a_first_line(tmp_path: Path) -> None:
+    """As git's scripts read ``git-sh-setup``."""
+    app = deb("app", files={
+        "usr/lib/app/app": script("#!/bin/sh\n. app-setup\n"),
+        "usr/lib/app/app-setup": "# to be read\ncase $(cat /x) in\n*) ;;\nesac\n",
+    })  # fmt: skip
+    text = "packages: [app]\nconfig: {entrypoint: [/usr/lib/app/app]}"
+    assert locked(tmp_path, [app], text)["coreutils"] == "1.0-1 [implied]"
+
+
 def test_env_finds_the_program_that_it_starts(tmp_path: Path) -> None:
     tool = deb("tool", files={"usr/bin/tool": script("#!/usr/bin/env python9\n")})
     assert locked(tmp_path, [tool], "packages: [tool]") == {

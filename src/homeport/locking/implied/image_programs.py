@@ -69,6 +69,7 @@ class ImagePrograms:
         self._packages = packages
         self._links = dict(links)
         self._libraries: dict[str, bytes] = {}
+        self._parts_of_scripts: set[bytes] = set()
         for name, package in packages.items():
             for path in package.paths:
                 place = merged(path)
@@ -241,11 +242,14 @@ class ImagePrograms:
         for name in self._facts(path).sourced:
             place = folder + b"/" + name.encode("utf-8", "surrogateescape")
             if place in self._owner:
+                self._parts_of_scripts.add(place)
                 yield place
 
     def _facts(self, path: bytes) -> ProgramFacts:
         blob = self._blob(path)
-        return ProgramFacts() if blob is None else facts_of(blob, self._store)
+        if blob is None:
+            return ProgramFacts()
+        return facts_of(blob, self._store, sourced=path in self._parts_of_scripts)
 
     def _blob(self, path: bytes) -> Blob | None:
         owner, entry = self._owner.get(path), self._entries.get(path)

@@ -58,13 +58,16 @@ _DECODER = msgspec.json.Decoder(ProgramFacts)
 _NOTHING = ProgramFacts()
 
 
-def facts_of(blob: Blob, store: Store) -> ProgramFacts:
-    """The facts about a file that may be a program or a library."""
+def facts_of(blob: Blob, store: Store, *, sourced: bool = False) -> ProgramFacts:
+    """The facts about a file that may be a program or a library.
+
+    sourced: a shell script reads it, so that it is shell without a first line that says so
+    """
     with blob.open() as stream:
         start = stream.read(len(MAGIC))
-    if start != MAGIC and not start.startswith(b"#!"):
+    if start != MAGIC and not start.startswith(b"#!") and not sourced:
         return _NOTHING
-    key = f"{code_hash(*_DECIDES)} {blob.digest}"
+    key = f"{code_hash(*_DECIDES)} {blob.digest}{' sourced' if sourced else ''}"
     known = store.recall(_NAMESPACE, key)
     if known is not None:
         try:
@@ -75,18 +78,19 @@ def facts_of(blob: Blob, store: Store) -> ProgramFacts:
         return _NOTHING
     with blob.open() as stream:
         data = read_bounded(stream, _LARGEST, "a program")
-    facts = _of_elf(data) if start == MAGIC else _of_script(data)
+    facts = _of_elf(data) if start == MAGIC else _of_script(data, sourced=sourced)
     store.remember(_NAMESPACE, key, msgspec.json.encode(facts))
     return facts
 
 
-def _of_script(data: bytes) -> ProgramFacts:
-    words = data[2:256].partition(b"\n")[0].decode("utf-8", "replace").split()
+def _of_script(data: bytes, *, sourced: bool) -> ProgramFacts:
+    first = data[2:256].partition(b"\n")[0] if data.startswith(b"#!") else b""
+    words = first.decode("utf-8", "replace").split()
     interpreter = words[:1]
     if interpreter and interpreter[0].endswith("/env"):
         named = (each for each in words[1:] if not each.startswith("-") and "=" not in each)
         interpreter += list(named)[:1]
-    if not interpreter or not SHELL.fullmatch(interpreter[0]):
+    if not sourced and not (interpreter and SHELL.fullmatch(interpreter[0])):
         return ProgramFacts(interpreter=tuple(interpreter))
     called = called_programs(data)
     return ProgramFacts(
