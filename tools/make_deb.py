@@ -165,7 +165,7 @@ class Package:
             os.utime(path, (self.epoch, self.epoch), follow_symlinks=False)
         result = directory / f"homeport_{self.version}_{self.architecture}.deb"
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "--threads-max=1", "-Zxz", "--build", self.root,
+            ["dpkg-deb", "--root-owner-group", "--threads-max=1", "-Zxz", "-z2", "--build", self.root,
              result],
             env={**os.environ, "SOURCE_DATE_EPOCH": str(self.epoch)}, check=True,
             stdout=subprocess.DEVNULL,
