@@ -165,8 +165,8 @@ class Package:
             os.utime(path, (self.epoch, self.epoch), follow_symlinks=False)
         result = directory / f"homeport_{self.version}_{self.architecture}.deb"
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "--threads-max=1", "-Zxz", "-z2", "--build", self.root,
-             result],
+            ["dpkg-deb", "--root-owner-group", "--threads-max=1", "-Zxz", "-z2", "--build",
+             self.root, result],
             env={**os.environ, "SOURCE_DATE_EPOCH": str(self.epoch)}, check=True,
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
@@ -199,7 +199,8 @@ class Package:
         source = self.work / "source"
         listed = subprocess.run(
             ["git", "-C", REPOSITORY, "ls-files", "-z", "--cached", "--others",
-             "--exclude-standard", "LICENSE", "README.md", "pyproject.toml", "docs", "src",
+             "--exclude-standard", ".gitignore", "LICENSE", "README.md", "pyproject.toml",
+             "docs", "src",
              "CHANGELOG.md"],
             stdout=subprocess.PIPE, check=True,
         ).stdout  # fmt: skip

@@ -14,25 +14,53 @@ from homeport.oci.reference import parse_reference
 from homeport.recipe.catalog import shipped_catalog
 
 
-@pytest.mark.parametrize(("name", "recipe"), sorted(recipes_by_image(shipped_catalog()).items()))
-def test_every_recipes_images_are_planned_as_builds(tmp_path: Path, name: str, recipe: str) -> None:
+@pytest.mark.parametrize(("listed", "recipe"), sorted(recipes_by_image(shipped_catalog()).items()))
+def test_every_recipes_images_are_planned_as_builds(
+    tmp_path: Path, listed: str, recipe: str
+) -> None:
     assert recipe in shipped_catalog().names()
+    name, _, pattern = listed.partition(":")
     assert parse_reference(name).name == name
-    lay_out({"compose.yaml": f"services: {{a: {{image: '{name}:1.0'}}}}\n"}, tmp_path)
+    image = f"{name}:{pattern.replace('*', '1.0') or '1.0'}"
+    lay_out({"compose.yaml": f"services: {{a: {{image: '{image}'}}}}\n"}, tmp_path)
     request = AuditRequest(paths=["."], root=tmp_path, home="registry.example/m", today=TODAY)
     audited = audit(request)
     made = plan(audited, request)
     if audited.dead:  # nothing needs what a file names like this
         return
-    assert [(i.action, i.recipe) for i in made.images if i.image == f"{name}:1.0"] == (
-        [("build", recipe)]
-    )
+    assert [(i.action, i.recipe) for i in made.images if i.image == image] == ([("build", recipe)])
 
 
 def test_copies_of_an_image_are_known_by_its_recipe() -> None:
     assert recipe_for(parse_reference("mirror.gcr.io/tonistiigi/binfmt")) == "binfmt"
     assert recipe_for(parse_reference("tonistiigi/binfmt@sha256:" + "0" * 64)) == "binfmt"
     assert recipe_for(parse_reference("quay.io/tonistiigi/binfmt")) == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "recipe"),
+    [
+        ("docker:dind", "dind"),
+        ("docker:28.5-dind", "dind"),
+        ("mirror.gcr.io/library/docker:dind", "dind"),
+        ("docker:cli", "docker-cli"),
+        ("docker:28-cli", "docker-cli"),
+        ("docker:28-dind-rootless", ""),
+        ("docker:windowsservercore", ""),
+        ("docker@sha256:" + "0" * 64, ""),
+        ("gcr.io/distroless/static:debug-nonroot", "static-debug"),
+        ("gcr.io/distroless/static:nonroot", "static"),
+        ("gcr.io/distroless/nodejs20-debian12", "node"),
+        ("busybox", "busybox"),
+    ],
+)
+def test_a_recipe_may_stand_in_for_some_tags_alone(image: str, recipe: str) -> None:
+    assert recipe_for(parse_reference(image)) == recipe
+
+
+def test_every_recipe_but_those_of_our_own_images_stands_in_for_something() -> None:
+    replaced = set(recipes_by_image(shipped_catalog()).values())
+    assert set(shipped_catalog().names()) - replaced == {"homeport", "homeport-debug"}
 
 
 DEMO = {

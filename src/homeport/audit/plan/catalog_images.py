@@ -1,12 +1,15 @@
 """The public images that recipes of the catalog stand in for, under every name that they have.
 
-``catalog/NAME/replaces.txt`` beside a recipe lists them, one repository a line. What a recipe of
-the user's catalog stands in for comes before what Homeport's do.
+``catalog/NAME/replaces.txt`` beside a recipe lists them, one repository a line, where it stands in
+for some tags only with a pattern of them (``docker.io/library/docker:*-dind``), which counts before
+the repository alone. What a recipe of the user's catalog stands in for comes before what
+Homeport's do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 
 from homeport.audit.facts import original_name
@@ -18,7 +21,7 @@ _LIST = "replaces.txt"
 
 @cache
 def recipes_by_image(catalog: Catalog) -> Mapping[str, str]:
-    """Repository, with its registry → the recipe that builds an image in its place."""
+    """Repository, perhaps with a pattern of tags → the recipe that builds it in its place."""
     found: dict[str, str] = {}
     for folder in catalog.folders:
         for listed in sorted(folder.glob(f"*/{_LIST}")):
@@ -34,4 +37,12 @@ def recipes_by_image(catalog: Catalog) -> Mapping[str, str]:
 def recipe_for(reference: Reference) -> str:
     """The recipe for an image, or for the one that it is a copy of; ``""`` for none."""
     recipes = recipes_by_image(current_catalog())
-    return recipes.get(reference.name) or recipes.get(original_name(reference.name), "")
+    tag = reference.tag or ("" if reference.digest else "latest")
+    for name in (reference.name, original_name(reference.name)):
+        for listed, recipe in recipes.items():
+            repository, _, pattern = listed.partition(":")
+            if pattern and repository == name and fnmatchcase(tag, pattern):
+                return recipe
+        if recipe := recipes.get(name, ""):
+            return recipe
+    return ""
