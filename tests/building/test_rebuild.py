@@ -302,8 +302,10 @@ def test_archives_and_steps_of_the_kit_need_consent(world: BuildWorld) -> None:
     built = world.build(world.home / "homeport.yaml")
     assert built.kit is not None
     attach_kit(built, built.kit)
-    with pytest.raises(UsageError, match="brings its own archive"):
+    with pytest.raises(UsageError, match="brings its own archive") as caught:
         build_again(world, built)
+    layer = kit_layer(built.kit).digest
+    assert f"homeport blob oci:out@{layer} | tar -xzO" in str(caught.value.hint)
 
 
 def test_an_image_of_one_platform_has_no_kit(world: BuildWorld) -> None:

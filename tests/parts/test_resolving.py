@@ -12,11 +12,13 @@ from builders.deb import deb
 from homeport.content.digest import Digest
 from homeport.errors import OutOfDate
 from homeport.oci.platform import parse_platform
+from homeport.parts.inputs import read_inputs
 from homeport.parts.resolve import part_stale_reasons
 from homeport.progress import CancelToken
 from homeport.recipe.lock.model import LockedPart, LockedTree
 from homeport.recipe.lock.reading import read_lockfile
 from homeport.recipe.lock.writing import write_lockfile
+from homeport.recipe.text_files import BadRecipe
 
 PART = """\
 parts: [{name: tool, packages: [hello], run: "true"}]
@@ -61,3 +63,20 @@ def test_what_disagrees_is_said_without_an_engine(world: BuildWorld) -> None:
     part = LockedPart(inputs=Digest.of(b""), root=world.lock("packages: [hello]").lockfile)
     (found,) = part_stale_reasons(recipe, replace(lockfile, parts={"tool": part}), cancel)
     assert found.startswith("the build root of tool: ")
+
+
+def test_a_context_with_the_lockfile_is_told_with_the_line_that_keeps_it_out(
+    world: BuildWorld,
+) -> None:
+    world.build(f"{BARE}packages: [hello]\n")
+    (world.home / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    recipe = world.recipe(
+        f"{BARE}parts: [{{name: page, from: {{dockerfile: Dockerfile}}}}]\n"
+        "files: [{part: page, path: /x, to: /x}]\n"
+    )
+    (part,) = recipe.parts
+    with pytest.raises(BadRecipe, match=r"holds the lockfile test\.lock") as caught:
+        read_inputs(recipe, part, None, (), CancelToken())
+    assert f"add the line test.lock* to {world.home / '.dockerignore'}" in str(caught.value.hint)
+    (world.home / ".dockerignore").write_text("test.lock*\n")
+    read_inputs(recipe, part, None, (), CancelToken())

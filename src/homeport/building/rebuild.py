@@ -8,6 +8,7 @@ Nothing computed before is used, only downloads.
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ from homeport.building.request import BuildRequest, BuildResult, Connections, pa
 from homeport.building.run import run_build
 from homeport.content.blob import verified
 from homeport.errors import AnswerNo, HomeportError, TooLarge, UsageError
-from homeport.images.address import LayoutAddress
+from homeport.images.address import LayoutAddress, RegistryAddress, parse_source
 from homeport.images.image import Image, Index, digest_of
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.inspection.report.compare_images import compare
@@ -184,7 +185,9 @@ def open_kit(
         request = _request(described, folder, mirrors)
         with user_catalog(_find_catalog(folder / "kit" / CATALOG)):
             recipe = _recipe(request)
-            _check_recipe(recipe, folder / "kit", trust_kit=trust_kit)
+            _check_recipe(recipe, folder / "kit")
+            if not trust_kit:
+                _ask_consent(recipe, image, kit)
             yield OpenedKit(artifact=kit, description=described, request=request, recipe=recipe)
 
 
@@ -304,8 +307,8 @@ def _recipe(request: BuildRequest) -> Recipe:
     return with_moved(find_and_load(request.recipe, request.allow_outside), request.moved)
 
 
-def _check_recipe(recipe: Recipe, kit: Path, *, trust_kit: bool) -> None:
-    """Nothing of the machine may get into the build; what may act needs consent."""
+def _check_recipe(recipe: Recipe, kit: Path) -> None:
+    """Nothing of the machine may get into the build."""
     catalog = current_catalog()
     sources: list[Path] = [
         *(each.source for each in recipe.files if isinstance(each, LocalFiles)),
@@ -320,8 +323,10 @@ def _check_recipe(recipe: Recipe, kit: Path, *, trust_kit: bool) -> None:
     for path in sources:
         if not path.resolve().is_relative_to(kit):
             raise _bad(f"its recipe takes {path.name!r} from outside of the kit")
-    if trust_kit:
-        return
+
+
+def _ask_consent(recipe: Recipe, image: str, kit: Image) -> None:
+    """Raise ``UsageError`` for what may act: steps that run, archives and keys of its own."""
     acting = [f"part {part.name}" for part in recipe.parts]
     acting += [
         f"archive {one.name}"
@@ -331,8 +336,20 @@ def _check_recipe(recipe: Recipe, kit: Path, *, trust_kit: bool) -> None:
     if acting:
         raise UsageError(
             f"the kit's recipe brings its own {', '.join(acting)}",
-            hint="read it first (homeport blob), then add --trust-kit",
+            hint="add --trust-kit after reading the kit:"
+            f" homeport blob {_blob_address(image, kit)} | tar -xzO",
         )
+
+
+def _blob_address(image: str, kit: Image) -> str:
+    """The kit's files, as ``homeport blob`` takes them."""
+    layer = kit.document.parsed.layers[0].digest
+    address = parse_source(image)
+    if isinstance(address, RegistryAddress):
+        return shlex.quote(f"{address.reference.name}@{layer}")
+    return shlex.quote(
+        f"oci:{address.path}@{layer}" if isinstance(address, LayoutAddress) else image
+    )
 
 
 def _compared(

@@ -8,6 +8,7 @@ the paths that the image takes from its result. Local files are read and hashed 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from homeport.recipe.parts import (
     SourceInput,
     UrlInput,
 )
-from homeport.recipe.text_files import read_text_file
+from homeport.recipe.text_files import BadRecipe, read_text_file
 from homeport.tree.node import Node
 
 PathNode = tuple[bytes, Node]
@@ -65,7 +66,7 @@ def read_inputs(
         for platform in recipe.platforms
     }
     if isinstance(part, DockerfilePart):
-        return _of_dockerfile(part, paths, cancel)
+        return _of_dockerfile(recipe, part, paths, cancel)
     assert root is not None
     local = tuple(
         (each, tuple(local_nodes(each, 0, cancel)))
@@ -91,9 +92,10 @@ def read_inputs(
 
 
 def _of_dockerfile(
-    part: DockerfilePart, paths: dict[str, list[str]], cancel: CancelToken
+    recipe: Recipe, part: DockerfilePart, paths: dict[str, list[str]], cancel: CancelToken
 ) -> Inputs:
     nodes = tuple(local_nodes(context_of(part), 0, cancel))
+    _check_lockfile(recipe, part, nodes)
     inputs = {
         "taken": paths,
         "dockerfile": str(Digest.of(read_text_file(part.file, part.boundary.read))),
@@ -104,6 +106,23 @@ def _of_dockerfile(
     }
     materials = {*materials_of(part), _local_material(part.written, nodes)}
     return Inputs(digest=_digest(inputs), local=(), materials=tuple(sorted(materials)))
+
+
+def _check_lockfile(recipe: Recipe, part: DockerfilePart, nodes: Iterable[PathNode]) -> None:
+    """Raise ``BadRecipe`` for a context that holds what is written about its own digest."""
+    place = recipe.path.parent.resolve() / recipe.lock_name
+    context = part.context.resolve()
+    if not place.is_relative_to(context):
+        return
+    name = str(place.relative_to(context))
+    proof = f"{name}.proof"
+    if any(path in (os.fsencode(name), os.fsencode(proof)) for path, _ in nodes):
+        raise BadRecipe(
+            f"the context {part.context_written} of the part {part.name} holds the lockfile {name},"
+            " which changes with what is built from it",
+            hint=f"add the line {name}* to {part.context / '.dockerignore'}, or give the part a"
+            " context of its own",
+        )
 
 
 def context_of(part: DockerfilePart) -> LocalFiles:

@@ -166,36 +166,32 @@ def forgejo(request: PipelineRequest) -> str:
 
 def woodpecker(request: PipelineRequest) -> str:
     """A pipeline of Woodpecker."""
-    names = request.names
-
-    def step(
-        name: str, when: str, commands: Sequence[str], secret: str = "", more: str = ""
-    ) -> str:
-        environment = (
-            f"    environment:\n      {secret}:\n        from_secret: {secret.lower()}\n"
-            if secret
-            else ""
-        )
-        lines = "".join(f"      - {command}\n" for command in commands)
-        return (
-            f"  {name}:\n    image: {request.image}\n{more}{environment}    commands:\n{lines}"
-            f"    when:\n      - {when}\n"
-        )
-
+    outdated = [f"homeport outdated {request.names}"]
     text = "when:\n  - event: [cron, pull_request, push]\nsteps:\n"
-    text += step(
-        "homeport-outdated", "event: cron", [f"homeport outdated {names}"],
-        more="    failure: ignore\n",
-    ) + step(
-        "homeport-update", "event: cron", [request.update],
-        "HOMEPORT_FORGE_TOKEN",
-    ) + step("homeport-build", "event: pull_request", build_commands(request))  # fmt: skip
+    text += _step(request, "outdated", "event: cron", outdated, more="    failure: ignore\n")
+    text += _step(request, "update", "event: cron", [request.update], "HOMEPORT_FORGE_TOKEN")
+    text += _step(request, "build", "event: pull_request", build_commands(request))
     if request.repository:
-        text += step(
-            "homeport-publish",
+        default = (
             'evaluate: \'CI_PIPELINE_EVENT in ["push", "cron"]'
-            " && CI_COMMIT_BRANCH == CI_REPO_DEFAULT_BRANCH'",
-            [request.publish],
-            "HOMEPORT_CREDS",
+            " && CI_COMMIT_BRANCH == CI_REPO_DEFAULT_BRANCH'"
         )
+        text += _step(request, "publish", default, [request.publish], "HOMEPORT_CREDS")
     return text
+
+
+def _step(
+    request: PipelineRequest, name: str, when: str, commands: Sequence[str], secret: str = "", *,
+    more: str = "",
+) -> str:  # fmt: skip
+    """A step of Woodpecker; ``secret``: the variable that takes it, called so in small letters."""
+    environment = (
+        f"    environment:\n      {secret}:\n        from_secret: {secret.lower()}\n"
+        if secret
+        else ""
+    )
+    lines = "".join(f"      - {command}\n" for command in commands)
+    return (
+        f"  homeport-{name}:\n    image: {request.image}\n{more}{environment}"
+        f"    commands:\n{lines}    when:\n      - {when}\n"
+    )
