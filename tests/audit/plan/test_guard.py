@@ -75,6 +75,15 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
                       "  END\n"},
         {"Earthfile": "--pull a/b:1\n    RUN docker run a/b:1"},
     ),
+    "a variable of a Nomad pack is edited where it is set, a literal name before its tag": (
+        {"p/variables.hcl": 'variable "i" { default = "quay.io/a/b:1" }\n'
+                            'variable "t" { default = "2" }\n',
+         "p/templates/j.nomad.tpl": 'image = [[ var "i" . | quote ]]\n'
+                                    'image = "some/rather-long-name:[[ var "t" . ]]"\n'},
+        {"p/variables.hcl": f'default = "{HOME}/quay.io/a/b:1"',
+         "p/templates/j.nomad.tpl": 'image = [[ var "i" . | quote ]]\n'
+                                    f'image = "{HOME}/docker.io/some/rather-long-name:[[ var'},
+    ),
 }  # fmt: skip
 
 

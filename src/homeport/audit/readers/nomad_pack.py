@@ -15,7 +15,7 @@ from homeport.audit.reading.variables import Cut, Variable, among, cut_by, feed,
 from homeport.audit.source import Source, Written
 
 _IMAGE = re.compile(
-    r"^[ \t]{0,200}(?:\"?image\"?)[ \t]{0,20}[=:][ \t]{0,20}(?:\"(?P<quoted>[^\"\n]{0,40}(?:\[\["
+    r"^[ \t]{0,200}(?:\"?image\"?)[ \t]{0,20}[=:][ \t]{0,20}(?:\"(?P<quoted>[^\"\n\[]{0,300}(?:\[\["
     r"[^\]\n]{1,"
     r"200}\]\][^\"\n\[]{0,200}){0,6}"
     r"|[^\"\n]{1,300})\"|(?P<bare>\[\[[^\]\n]{1,200}\]\]))[ \t]{0,20},?[ \t]{0,20}$",
@@ -76,7 +76,9 @@ def _variables(source: Source, context: Context) -> Iterator[tuple[str, list[Fee
             if default is None:
                 continue
             if text_of(default):
-                yield name, [feed(name, written(declared, default), shared=True)]
+                value = written(declared, default)
+                whole = "/" in value.text or ":" in value.text  # an image, not a part of many
+                yield name, [feed(name, value, shared=not whole)]
             for key, node in entries(default) if is_map(default) else ():
                 if text_of(node):
                     yield f"{name}.{key}", [feed(key, written(declared, node), shared=True)]
