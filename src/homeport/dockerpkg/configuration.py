@@ -128,7 +128,7 @@ def _read(path: Path) -> dict[str, Any]:
         )  # fmt: skip
     data = read_input(path, LARGEST)
     # Our parser first: it bounds the document, and its faults have places.
-    parse_yaml(data, str(path), error=BadConfiguration, merge_keys=True)
+    parse_yaml(data, str(path), error=BadConfiguration, merge_keys=True, expanded=True)
     try:
         found = yaml.safe_load(data)  # values as docker-pkg reads them
     except (yaml.YAMLError, ValueError) as error:

@@ -46,7 +46,7 @@ def read_structure_tests(path: Path) -> LoadedTests:
 
     data = read_input(path, _LONGEST)
     # Our parser first: it bounds the document, aliases and merged keys included.
-    parse_yaml(data, str(path), BadTests, merge_keys=True)
+    parse_yaml(data, str(path), BadTests, merge_keys=True, expanded=True)
     try:
         document = yaml.safe_load(data)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -75,21 +75,25 @@ def parse_yaml(
     largest: int = LARGEST,
     most_nodes: int = MOST_NODES,
     merge_keys: bool = False,
+    expanded: bool = False,
 ) -> YamlNode:
     """Read the one document of a file. Raises ``error`` at its first syntax fault.
 
     ``merge_keys``: ``<<`` takes the entries of another mapping, or of several (the first that
     has a key counts), which the mapping itself does not have (yaml.org/type/merge.html).
+    ``expanded``: an alias counts as the values that it stands for; ``Reader`` counts them itself.
     """
     try:
-        return _parse(data, largest, most_nodes, merge_keys)
+        return _parse(data, largest, most_nodes, merge_keys, expanded)
     except BadYaml as found:
         raise error(found.what, where={"file": file, **found.where}, hint=found.hint) from (
             found.__cause__
         )
 
 
-def _parse(data: bytes, largest: int, most_nodes: int, merge_keys: bool) -> YamlNode:
+def _parse(
+    data: bytes, largest: int, most_nodes: int, merge_keys: bool, expanded: bool
+) -> YamlNode:
     if len(data) > largest:
         raise BadYaml(f"the file is larger than {human_size(largest)}")
     try:
@@ -98,7 +102,9 @@ def _parse(data: bytes, largest: int, most_nodes: int, merge_keys: bool) -> Yaml
         line = data.count(b"\n", 0, error.start) + 1
         raise BadYaml("the file is not UTF-8", where={"line": line}) from error
     try:
-        return _Composer(yaml.parse(text, Loader=_LOADER), most_nodes, merge_keys).document()
+        return _Composer(
+            yaml.parse(text, Loader=_LOADER), most_nodes, merge_keys, expanded
+        ).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = {"line": mark.line + 1, "column": mark.column + 1} if mark else {}
@@ -115,10 +121,13 @@ def _parse(data: bytes, largest: int, most_nodes: int, merge_keys: bool) -> Yaml
 class _Composer:
     """Makes nodes of events, one at a time, so that no bound is passed unnoticed."""
 
-    def __init__(self, events: Iterator[Any], most_nodes: int, merge_keys: bool) -> None:
+    def __init__(
+        self, events: Iterator[Any], most_nodes: int, merge_keys: bool, expanded: bool
+    ) -> None:
         self._events = events
         self._most_nodes = most_nodes
         self._merge_keys = merge_keys
+        self._expanded = expanded
         #: A value by its anchor, and how many values it has when all its aliases are followed.
         self._anchors: dict[str, tuple[YamlNode, int]] = {}
         self._nodes = 0
@@ -143,7 +152,7 @@ class _Composer:
                 raise _bad(event, f"no value before this one has the anchor &{event.anchor}")
             node, nodes = self._anchors[event.anchor]
             # Ten lines of aliases to aliases mean millions of values to who walks through them.
-            self._count(event, nodes)
+            self._count(event, nodes if self._expanded else 0)
             return node
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == "!"):
             raise _bad(event, f"unexpected tag {event.tag}")

@@ -259,9 +259,15 @@ class _Expression(msgspec.Struct):
         return True
 
     def _pipeline(self) -> Value:
-        found = self._command(())
+        found = self._paid(self._command(()))
         while self._take("|"):
-            found = self._command((found,))
+            found = self._paid(self._command((found,)))
+        return found
+
+    def _paid(self, found: Value) -> Value:
+        """Count what was made: ``print . .`` in templates that call each other doubles it."""
+        letters = sum(len(piece.text) for piece in found)
+        self.scope.chart.steps.take(len(found) + letters // _STEP)
         return found
 
     def _command(self, piped: Sequence[Value]) -> Value:
