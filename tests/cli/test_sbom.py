@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from builders.building import BuildWorld
 from builders.deb import deb
 from builders.runtime import runtime
+from builders.small_registry import small_registry
 from homeport.building.request import BuildResult
 from homeport.building.statements import bill_of
 from homeport.cli.main import homeport
@@ -128,6 +129,32 @@ def test_an_image_is_described_from_the_command_line(
     file = tmp_path / "out.spdx.json"
     assert invoke("sbom", layout, "--format", "spdx", "-o", str(file)).exit_code == 0
     assert json.loads(file.read_text())["spdxVersion"] == "SPDX-2.3"
+
+
+@pytest.mark.parametrize("prefix", ["", "docker://"])
+def test_an_image_of_a_registry_is_called_by_its_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    release = (
+        '{text: "ID=debian\\nVERSION_ID=13\\nVERSION_CODENAME=trixie\\n", to: /etc/os-release}'
+    )
+    libx = deb("libx", source="lib-src (3-1)", files={"usr/lib/x": b"x"})
+    recipe = RECIPE.replace("files: [", f"files: [{release}, ").replace("hello", "libx")
+    built = BuildWorld(tmp_path, [libx]).build(recipe)
+    with small_registry() as registry:
+        name = f"{registry.host}/team/tool"  # a host with a port
+        assert invoke("push", str(built.written[0].address), f"{name}:1").exit_code == 0
+        image = f"{prefix}{name}:1"
+        spdx = json.loads(invoke("sbom", image, "--format", "spdx").stdout)
+        assert spdx["packages"][0]["name"] == name
+        file = tmp_path / "tracker.json"
+        file.write_text('{"lib-src": {"CVE-2026-1": {"releases": {"trixie": {"status": "open"}}}}}')
+        vex = invoke("vex", image, "--tracker", str(file))
+        assert vex.exit_code == 0, vex.output
+        ids = [one["@id"] for one in json.loads(vex.stdout)["statements"][0]["products"]]
+        digest = built.built.images[0].image.digest
+        assert ids[0] == f"pkg:oci/tool@{digest}?arch=amd64&repository_url={name}"
 
 
 def test_what_is_neither_a_recipe_nor_an_image_is_an_error() -> None:

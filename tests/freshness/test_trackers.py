@@ -101,6 +101,6 @@ def test_what_is_truncated_or_something_else_is_refused(data: bytes) -> None:
 
 
 def test_a_tracker_that_is_far_too_small_is_noted() -> None:
-    assert "it has only 1 sources" in tracker(b'{"zlib": {}}').used.note
+    assert "it has only 1 source:" in tracker(b'{"zlib": {}}').used.note
     many = json.dumps({f"s{n}": {} for n in range(2000)}).encode()
     assert tracker(many).used.note == ""

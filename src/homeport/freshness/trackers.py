@@ -19,6 +19,7 @@ import msgspec
 from homeport.content.digest import Digest
 from homeport.debian.version import BadVersion, parse_version
 from homeport.freshness.model import OpenIssue, TrackerUsed
+from homeport.quantities import counted
 from homeport.sbom.tracker import BadTracker, Known, known, read_sources
 
 _MOST_ADVISORIES = 500_000
@@ -70,7 +71,7 @@ def read_tracker_data(
         entries, count = read_sources(data, wanted)
         form, found = "debian", _Debian(entries)
         few = count < _FEW_SOURCES
-        note = f"it has only {count} sources: is it whole?" if few else ""
+        note = f"it has only {counted(count, 'source')}: is it whole?" if few else ""
     if taken is not None and now - taken > _OLD:
         note = "; ".join(filter(None, (note, f"it is {(now - taken).days} days old")))
     used = TrackerUsed(

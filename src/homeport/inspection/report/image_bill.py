@@ -13,6 +13,7 @@ from typing import Literal
 
 from homeport.debian.deb822 import Paragraph, parse_paragraphs
 from homeport.errors import HomeportError
+from homeport.images.address import RegistryAddress, parse_source
 from homeport.inspection.image.base_image import find_base
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.model import Package
@@ -69,8 +70,15 @@ def image_bill(opened: OpenedImage) -> Bill:
 
 
 def image_subject(opened: OpenedImage) -> Subject:
-    """What a document calls the image: its address without the transport, and its digest."""
-    name = opened.address.partition(":")[2] if "://" not in opened.address else opened.address
+    """What a document calls the image, and its digest.
+
+    Its repository, which scanners match by; elsewhere the address without the transport.
+    """
+    address = parse_source(opened.address)
+    if isinstance(address, RegistryAddress):
+        name = address.reference.name
+    else:
+        name = opened.address.partition(":")[2] or opened.address
     created = 0
     try:
         moment = datetime.fromisoformat(opened.config.created or "1970-01-01T00:00:00Z")
@@ -78,7 +86,7 @@ def image_subject(opened: OpenedImage) -> Subject:
     except (ValueError, OverflowError):
         created = 0
     return Subject(
-        name=name.removeprefix("docker://") or "image",
+        name=name,
         digest=str(opened.image.digest),
         created=max(created, 0),
     )
