@@ -6,8 +6,10 @@ they name is run. Git asks for nothing on the terminal and says everything in En
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import resource
 import subprocess
 import tempfile
 import threading
@@ -22,6 +24,8 @@ _PATIENCE = 600.0  # seconds
 _LONGEST = 256 << 20  # bytes of output
 _WORDS = 4096  # bytes of what git says of an error
 _LOGIN = re.compile(r"(https?://)[^/@\s]+@")
+#: What git says where the program that writes the pack was stopped, by its bound or by a fault.
+_TOO_LARGE = b"invalid index-pack output"
 #: Nothing that a repository configures is run.
 _NOTHING_OF_THEIRS = (
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "diff.external=",
@@ -46,10 +50,14 @@ class GitFailed(HomeportError):
         self.words = words
 
 
+class GitTooLarge(GitFailed):
+    """What git was asked for is larger than it may be."""
+
+
 def run_git(
     folder: Path, *arguments: str, strangers: bool, data: bytes | None = None,
     env: Mapping[str, str] | None = None, settings: Sequence[str] = (),
-    seconds: float = _PATIENCE, limit: int = _LONGEST,
+    seconds: float = _PATIENCE, limit: int = _LONGEST, largest: int | None = None,
 ) -> bytes:  # fmt: skip
     """Standard output of ``git -C FOLDER ARGUMENTS``. Raises ``GitFailed``.
 
@@ -57,6 +65,7 @@ def run_git(
     data:      standard input
     settings:  ``NAME=VALUE`` of git's configuration, for this command
     limit:     bytes of output at most
+    largest:   bytes of a file at most that git writes; a pack is one file
     """
     every = (*(_NOTHING_OF_THEIRS if strangers else ()), *settings)
     given = [word for setting in every for word in ("-c", setting)]
@@ -77,8 +86,16 @@ def run_git(
             )  # fmt: skip
         except FileNotFoundError as error:
             raise GitFailed("git is not installed", hint="apt install git") from error
+        if largest is not None:
+            with contextlib.suppress(ProcessLookupError):  # it has failed already
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, largest))
         output, code = _finish(process, seconds, limit)
         if code:
+            said.seek(0)
+            if largest is not None and _TOO_LARGE in said.read(_WORDS):
+                raise GitTooLarge(
+                    f"git {arguments[0]}: the pack is damaged or larger than {human_size(largest)}"
+                )
             said.seek(0)
             raise _failure(folder, arguments[0], said.read(_WORDS), strangers=strangers)
     return output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -409,6 +410,23 @@ def test_a_repository_that_unpacks_to_more_than_it_may_never_reaches_the_disk(
     monkeypatch.setattr("homeport.catalogs.git.CATALOG_LIMIT", 1 << 19)
     assert run(["catalog", "list", "--catalog", named]) == 1
     assert "git gave more than" in capsys.readouterr().err
+
+
+def test_a_repository_whose_pack_is_larger_than_it_may_be_is_not_fetched(
+    catalog: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (catalog / "noise").write_bytes(random.Random(1).randbytes(1 << 20))
+    git(catalog, "init", "-q")
+    git(catalog, "add", ".")
+    git(catalog, "commit", "-qm", "one")
+    commit = git(catalog, "rev-parse", "HEAD")
+    git(catalog, "rm", "-q", "noise")
+    git(catalog, "commit", "-qm", "two")
+    monkeypatch.setattr("homeport.catalogs.git.CATALOG_LIMIT", 1 << 19)
+    assert run(["catalog", "list", "--catalog", f"file://{catalog}@{commit}"]) == 1
+    assert "larger than 524.29 kB" in capsys.readouterr().err
+    latest = git(catalog, "rev-parse", "HEAD")
+    assert run(["catalog", "list", "--catalog", f"file://{catalog}@{latest}"]) == 0
 
 
 def test_links_in_a_repository_are_refused(

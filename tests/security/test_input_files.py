@@ -42,6 +42,17 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(
     assert capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["build", "lock", "test"])
+def test_a_pipe_in_place_of_a_recipe_is_named_as_what_it_is(
+    command: str, theirs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (theirs / "folder").mkdir()
+    for name in ("f", "folder/homeport.yaml"):
+        os.mkfifo(theirs / name)
+        assert run([command, f"./{Path(name).parts[0]}"]) in (1, 2)
+        assert f"{name} is not a regular file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("arguments", "name"), COMMANDS)
 def test_a_sparse_file_of_terabytes_is_too_large(
     arguments: list[str], name: str, theirs: Path, capsys: pytest.CaptureFixture[str]

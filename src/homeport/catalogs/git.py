@@ -16,7 +16,7 @@ from homeport.catalogs.source import GitSource
 from homeport.content.blob import Blob
 from homeport.content.kept_blobs import recall_blob, remember_blob
 from homeport.errors import UsageError
-from homeport.gitprogram import GitFailed, run_git
+from homeport.gitprogram import GitFailed, GitTooLarge, run_git
 from homeport.runtime import Runtime
 
 _NAMESPACE = "catalogs-git"
@@ -51,6 +51,8 @@ def _fetch(folder: Path, source: GitSource) -> None:
     common = ("fetch", "-q", "--no-tags", "--no-write-fetch-head")
     try:
         _git(folder, *common, "--depth=1", "--", source.url, source.commit)
+    except GitTooLarge:
+        raise
     except GitFailed:
         # A server may refuse commits that no branch is at; then its branches and tags have it.
         _git(folder, *common, "--", source.url, "+refs/heads/*:refs/heads/*",
@@ -61,5 +63,6 @@ def _fetch(folder: Path, source: GitSource) -> None:
 def _git(folder: Path, *arguments: str) -> bytes:
     return run_git(
         folder, *arguments, strangers=True, env={"GIT_ALLOW_PROTOCOL": _PROTOCOLS},
-        limit=CATALOG_LIMIT,
+        # One pack, however few objects it has, so that the bound is on all of them.
+        limit=CATALOG_LIMIT, largest=CATALOG_LIMIT, settings=("fetch.unpackLimit=1",),
     )  # fmt: skip

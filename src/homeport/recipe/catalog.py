@@ -179,6 +179,10 @@ def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Pa
     path = (beside.parent / wanted) if beside else Path(wanted)
     if path.is_dir():
         path = path / FILE_NAME
+    if path.exists() and not path.is_file():
+        raise UnknownRecipe(
+            f"{path} is not a regular file", hint="name a recipe's file, or a folder with one"
+        )
     if not path.is_file():
         raise UnknownRecipe(
             f"missing file {path}",
