@@ -215,6 +215,26 @@ def test_a_lockfile_with_a_fault_is_refused(
     assert what in caught.value.what
 
 
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "not a lockfile: it is empty"),
+        (b"\n", "not a lockfile: it is empty"),
+        (
+            b'{\n<<<<<<< HEAD\n"format": 1\n=======\n',
+            "not a lockfile: it has a merge conflict of git",
+        ),
+        (b'{"format": 1', "not a lockfile: Input data was truncated"),
+    ],
+)
+def test_a_damaged_lockfile_says_how_and_what_to_do(data: bytes, what: str) -> None:
+    with pytest.raises(BadLockfile) as caught:
+        parse_lockfile(data)
+    assert caught.value.what == what
+    assert caught.value.hint is not None
+    assert "homeport lock" in caught.value.hint
+
+
 @given(st.binary(max_size=100))
 def test_no_bytes_make_the_reader_fail_otherwise(data: bytes) -> None:
     with pytest.raises(BadLockfile):

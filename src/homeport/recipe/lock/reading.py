@@ -65,8 +65,9 @@ def read_stored_lock(path: Path) -> StoredLock | None:
         return None
     except OSError as error:
         raise BadLockfile(
-            f"cannot read {path}: {error.strerror}", where={"file": str(path)}
-        ) from error
+            f"cannot read {path}: {error.strerror}", where={"file": str(path)},
+            hint="a lockfile is a file beside its recipe; lock the recipe again once it can be",
+        ) from error  # fmt: skip
     try:
         return StoredLock(path=path, lockfile=parse_lockfile(data), digest=Digest.of(data))
     except HomeportError as error:
@@ -85,15 +86,26 @@ def parse_lockfile(data: bytes) -> Lockfile:
             )
         wire = _WIRE_DECODER.decode(data)
     except msgspec.DecodeError as error:
-        raise BadLockfile(
-            f"not a lockfile: {error}", hint="restore it, or delete it and lock the recipe again"
-        ) from error
+        raise BadLockfile(f"not a lockfile: {_why(data, error)}", hint=_RESTORE) from error
     try:
         return _from_wire(wire)
     except BadLockfile:
         raise
     except HomeportError as error:
         raise BadLockfile(error.what, where=error.where, hint=error.hint) from error
+
+
+_RESTORE = "restore it, as with git restore, or delete it and lock the recipe again: homeport lock"
+#: What git writes into a file that two branches changed; JSON never begins a line so.
+_CONFLICT = re.compile(rb"^<<<<<<< ", re.MULTILINE)
+
+
+def _why(data: bytes, error: msgspec.DecodeError) -> str:
+    if not data.strip():
+        return "it is empty"
+    if _CONFLICT.search(data):
+        return "it has a merge conflict of git"
+    return str(error)
 
 
 class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
