@@ -443,3 +443,19 @@ def test_doctor_asks_nothing_if_a_registry_is_misspelt(capsys: pytest.CaptureFix
     told = capsys.readouterr()
     assert told.out == ""
     assert "hint: write it like registry.example:5000" in told.err
+
+
+@pytest.mark.parametrize("group", ["recipe", "slice", "catalog", "docker-pkg", "cache", "binfmt"])
+def test_summaries_of_a_group_are_whole(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.run([group]) == 0
+    listed = capsys.readouterr().out.partition("Commands:\n")[2]
+    assert listed
+    assert "..." not in listed
+
+
+def test_an_error_of_an_argument_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.run(["pipelines"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    choices = "gitlab, github, forgejo, woodpecker, jenkins, cron, systemd"
+    assert told[0].endswith(f"Choose from: {choices}")
+    assert told[1:] == ["  hint: homeport pipelines --help"]

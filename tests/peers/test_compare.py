@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -15,28 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from builders.images import index
-from builders.inspection import file, layer, made
+from builders.compare_page import rows, two_platforms
 from builders.registry import docker_registry
 from builders.runtime import runtime
 from homeport.images.address import LayoutAddress
-from homeport.images.image import Index
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.oci.platform import native_platform
 
-PAGE = Path(__file__).parents[2] / "docs/compare.md"
 #: Tasks whose two commands print the same bytes; of the others the exit code counts, and below.
 SAME = {"print the manifest or index", "print the digest", "of one platform", "print the config",
         "list tags", "list repositories"}  # fmt: skip
-_ROW = re.compile(r"^\| (?P<task>[^|]+) \|(?: `(?P<other>[^`]+)`)? \| `(?P<ours>[^`]+)` \|$")
-
-
-def rows(tool: str) -> list[tuple[str, str, str]]:
-    section = PAGE.read_text().partition(f"\n## {tool}\n")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
-    found = [_ROW.match(line) for line in lines]
-    assert all(found), lines
-    return [(each["task"], each["other"] or "", each["ours"]) for each in found if each]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +35,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
             f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n'
         )
         address = LayoutAddress(path=folder / "first.oci", tag="1")
-        OciLayout(address).write(_index(), runtime())
+        OciLayout(address).write(two_platforms(), runtime())
         for tag in ("0", "1"):
             call(f"homeport push oci:first.oci:1 {registry.host}/team/app:{tag}", folder)
         yield folder, registry.host
@@ -132,14 +118,3 @@ def _run(tool: str, folder: Path, host: str) -> None:
 
 def _digest(address: str, folder: Path) -> str:
     return call(f"homeport digest {address}", folder)
-
-
-def _index() -> Index:
-    """Two platforms, this machine's among them: skopeo and crane choose it by themselves."""
-    other = "linux/arm64" if str(native_platform()) == "linux/amd64" else "linux/amd64"
-    return index(
-        [
-            made(layer(file("a", platform.encode())), layer(file("b", b"b")), platform=platform)
-            for platform in (str(native_platform()), other)
-        ]
-    )

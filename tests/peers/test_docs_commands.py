@@ -2,14 +2,16 @@
 every command and file of the page in its order, against the real archive and a registry.
 
 A command that cannot run here stands in ``NOT_RUN`` with the reason, and what shows it instead.
-docs/prove.md has a suite of its own (attest/test_prove_docs.py), so has docs/compare.md
-(peers/test_compare.py).
+What the commands print is compared in suites of the pages: attest/test_prove_docs.py,
+peers/test_compare.py, dockerpkg/test_docs.py, test_python_docs.py.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import site
 import subprocess
 import sys
@@ -19,8 +21,20 @@ from pathlib import Path
 
 import pytest
 
+from builders import prove_page
+from builders.audit import lay_out
+from builders.compare_page import rows, two_platforms
+from builders.deb import deb
+from builders.locking import World
 from builders.pages import Type, steps
+from builders.recipe import recipe_file
 from builders.registry import docker_registry
+from builders.runtime import runtime
+from builders.signed_images import workshop
+from builders.sigstore_services import services
+from builders.small_registry import small_registry
+from homeport.images.address import LayoutAddress
+from homeport.images.transports.oci_layout import OciLayout
 
 pytestmark = [pytest.mark.network, pytest.mark.peer("docker-registry", "skopeo")]
 ROOT = Path(__file__).parents[2]
@@ -271,3 +285,63 @@ def test_keeping_fresh(reader: Reader, tmp_path: Path) -> None:
     printed = reader.follows("docs/fresh.md", tmp_path, {rollback: again})
     assert re.search(r"team/tool:1\.2\.\d{10}\b", printed[publish])
     assert (tmp_path / "outdated.html").is_file()
+
+
+def test_the_proof(reader: Reader, tmp_path: Path) -> None:
+    with workshop(tmp_path) as shop, small_registry() as home, services(tmp_path) as sigstore:
+        prove_page.prepare(shop, home.host)
+        secrets = f"COSIGN_PASSWORD=secret SIGSTORE_ID_TOKEN={shlex.quote(sigstore.token())}"
+        for line, code in prove_page.commands():
+            typed = line.replace("registry.example", home.host)
+            typed = typed.replace("upstream.example", shop.registry.host)
+            reader.types(f"export {secrets}; {typed}", tmp_path, {code})
+        assert ("m/fake", "1") not in home.tags
+        assert (tmp_path / "built.bundle").is_file()
+
+
+def test_the_comparison(reader: Reader, tmp_path: Path) -> None:
+    OciLayout(LayoutAddress(path=tmp_path / "first.oci", tag="1")).write(two_platforms(), runtime())
+    for tag in ("0", "1"):
+        reader.types(
+            f"homeport push oci:first.oci:1 registry.example/team/app:{tag}", tmp_path, {0}
+        )
+    for tool in ("skopeo", "crane", "dive"):
+        typed = [ours for _, _, ours in rows(tool) if " -i " not in ours]  # -i: tests/explorer
+        assert len(rows(tool)) == 10
+        for line in typed:
+            reader.types(line, tmp_path, {0})
+
+
+def test_trees_of_docker_pkg(reader: Reader, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples/production-images", tmp_path / "tree")
+    page = (ROOT / "docs/docker-pkg.md").read_text()
+    lines = re.findall(r"^    \$ (homeport docker-pkg .*)$", page, re.MULTILINE)
+    without_engine = [line for line in lines if not line.startswith("homeport docker-pkg build")]
+    assert len(without_engine) > 4
+    for line in without_engine:  # an engine's: tests/peers/test_docker_pkg.py
+        printed = reader.types(line, tmp_path / "tree", {0})
+        assert "greeter" in printed or "0 findings" in printed
+
+
+_PYTHON_RECIPE = """
+archives: [{{name: test, suites: [trixie], mirrors: ["{url}"], keys: [key.asc]}}]
+steps: {{os_release: false}}
+platforms: [linux/amd64]
+packages: [app]
+"""
+
+
+def test_the_programs_in_python(reader: Reader, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    world = World(tmp_path / "world", [deb("app", files={"usr/bin/app": b"x"})], valid_for=None)
+    recipe_file(work / "recipe", _PYTHON_RECIPE.format(url=world.archive.url))
+    (work / "recipe/key.asc").write_bytes(world.archive.certificate)
+    lay_out({"tree/Dockerfile": "FROM debian:13\n"}, work)
+    page = (ROOT / "docs/python.md").read_text()
+    found = re.findall(r"^### ([^\n]+)\n\n```python\n(.*?)```", page, re.M | re.S)
+    with small_registry() as registry:
+        for name, text in found:
+            if name == "Build on a BuildKit engine":  # tests/peers/test_python_solve.py
+                continue
+            (work / "program.py").write_text(text.replace("registry.example", registry.host))
+            assert reader.types("python program.py", work, {0}), name

@@ -12,6 +12,7 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.screen import Column, Screen
+from homeport.cli.subcommand import CommandGroup
 from homeport.errors import AnswerNo, UsageError
 from homeport.oci.platform import parse_platforms
 from homeport.printable import printable
@@ -32,7 +33,7 @@ _STYLES = {"native": "good", "emulated": "good", "broken": "bad", "disabled": "m
            "missing": "low"}  # fmt: skip
 
 
-@click.group(name="binfmt")
+@click.group(cls=CommandGroup, name="binfmt")
 def command() -> None:
     """Show and register emulators of other architectures."""
 

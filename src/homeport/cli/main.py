@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import io
 import os
+import re
 import sys
 import threading
 from typing import Any, NoReturn
@@ -356,7 +357,8 @@ def _usage_error(error: click.ClickException) -> UsageError:
     if context is not None and context.default_map:
         file = context.find_root().meta["homeport.project"].file
         hint = f"{hint}; defaults are from {file} (--no-project)"
-    return UsageError(error.format_message().rstrip("."), hint=hint)
+    # click lists choices on lines of their own.
+    return UsageError(re.sub(r"\s+", " ", error.format_message()).rstrip("."), hint=hint)
 
 
 def _given(arguments: list[str], option: str) -> str:

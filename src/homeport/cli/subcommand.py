@@ -8,9 +8,22 @@ from typing import Any
 
 import click
 
+#: Characters of a summary in the list of a group, which wraps it.
+_SUMMARY = 200
+
 
 class CommandGroup(click.Group):
     """A group whose unknown commands are reported in one wording, with those of a near name."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each with its whole summary: click's own list cuts them with an ellipsis."""
+        rows = []
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if command is not None and not command.hidden:
+                rows.append((name, command.get_short_help_str(limit=_SUMMARY)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -79,7 +79,7 @@ def find_recipes(
     if not found and not failed:
         raise UsageError(
             f"no recipe lies below {wanted[0] if wanted else directory}",
-            hint="name recipes, or folders with recipes: homeport graph images/",
+            hint="name recipes, or folders with recipes, such as images/; homeport init starts one",
         )
     return tuple(found.values()), tuple(failed)
 
@@ -117,8 +117,9 @@ def find_subjects(
             images.append(text)
     if not locked and not images and not failed:
         raise UsageError(
-            f"no recipe lies below {directory}",
-            hint="name a recipe or a folder of recipes, such as dockerfile-copy or images/",
+            f"no recipe lies below {', '.join(wanted) or directory}",
+            hint="name a recipe or a folder of recipes, such as dockerfile-copy or images/;"
+            " homeport init starts one",
         )
     return Subjects(locked=tuple(locked.values()), images=tuple(images), failed=tuple(failed))
 

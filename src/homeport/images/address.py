@@ -294,7 +294,8 @@ def _meant(text: str) -> str:
         return ""
     if text.endswith(_ARCHIVE_NAMES):
         return f"for a file, write oci-archive:{text} or docker-archive:{text}"
-    return f"for a directory, write oci:{text}" if text.endswith(".oci") else ""
+    is_folder = text.endswith(".oci") or os.path.isdir(text)
+    return f"for a directory, write oci:{text}" if is_folder else ""
 
 
 def _tagged_destination(text: str, address: Address) -> None:

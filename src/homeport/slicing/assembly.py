@@ -16,6 +16,7 @@ from homeport.building.preparation import open_build
 from homeport.building.request import Connections
 from homeport.content.digest import Digest
 from homeport.content.store import Store
+from homeport.errors import HomeportError
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.fetching import fetch_locked
 from homeport.locking.lock import lock
@@ -78,7 +79,14 @@ def assembled(
         slices=base.slices, local_packages=base.local_packages, pins=base.pins,
     )  # fmt: skip
     access = archives(recipe)
-    locked = lock(recipe, access, previous=None, update=KEEP_LOCKED, as_of=None, command=command)
+    try:
+        locked = lock(
+            recipe, access, previous=None, update=KEEP_LOCKED, as_of=None, command=command
+        )
+    except HomeportError as error:
+        if error.where.get("file") == str(path):  # nobody wrote that file
+            del error.where["file"]
+        raise
     debs = fetch_locked(locked.lockfile, recipe.platforms, access)
     asked = PlanInputs(
         recipe=recipe, recipe_digest=Digest.of(b""), lockfile=locked.lockfile,

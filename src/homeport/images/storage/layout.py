@@ -103,8 +103,10 @@ def check_version(files: Files) -> None:
     where = {"file": f"{files.place}/{LAYOUT_FILE}"}
     if files.size(LAYOUT_FILE) is None:
         raise BadLayout(
-            f"{files.place} is not an OCI image layout: it has no {LAYOUT_FILE} file", where=where
-        )
+            f"{files.place} is not an OCI image layout: it has no {LAYOUT_FILE} file", where=where,
+            hint="name the directory of a layout, as homeport build or skopeo copy writes it;"
+            " files of any other are read by homeport audit",
+        )  # fmt: skip
     try:
         raw = read_small(files, LAYOUT_FILE, 1 << 16, f"{files.place}/{LAYOUT_FILE}")
         version = _LAYOUT_FILE_DECODER.decode(raw).image_layout_version
