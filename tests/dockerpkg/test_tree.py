@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dockerpkg.trees import add_image, tree_at
+from homeport.cli.main import homeport
 from homeport.dockerpkg.configuration import BadConfiguration, read_configuration
 from homeport.dockerpkg.names import BadVersion, Naming, next_version, selects, upstream_version
 from homeport.errors import Faults, UsageError
@@ -153,6 +155,29 @@ def test_merge_keys_are_read_as_docker_pkg_reads_them(tmp_path: Path) -> None:
 def test_a_missing_configuration_is_an_error_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration, match="no such file"):
         read_configuration(tmp_path / "config.yaml")
+
+
+def test_every_fault_of_a_configuration_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("registry: [a]\nbase_images: {}\nnamespace: n\n")
+    with pytest.raises(Faults) as raised:
+        read_configuration(tmp_path / "config.yaml")
+    assert [fault.where["field"] for fault in raised.value.faults] == ["registry", "base_images"]
+
+
+def test_a_list_is_made_without_a_network_and_a_missing_tree_is_named(tmp_path: Path) -> None:
+    image = tmp_path / "t" / "a"
+    image.mkdir(parents=True)
+    (tmp_path / "t" / "config.yaml").write_text("registry: registry.example\n")
+    (image / "Dockerfile.template").write_text("FROM docker.io/library/debian:13\n")
+    (image / "changelog").write_text(
+        "a (1) x; urgency=low\n\n  * y\n\n -- A <a@b.c>  Mon, 01 Jan 2024 00:00:00 +0000\n"
+    )
+    words = ["docker-pkg", "list", "--cache-dir", str(tmp_path / "cache")]
+    listed = CliRunner().invoke(homeport, [*words, "--offline", str(tmp_path / "t")])
+    assert (listed.exit_code, "registry.example/a:1" in listed.stdout) == (0, True), listed.stderr
+    missing = CliRunner().invoke(homeport, [*words, str(tmp_path / "none")])
+    assert isinstance(missing.exception, UsageError)
+    assert "no such directory" in missing.exception.what
 
 
 def test_a_folder_without_images_says_what_an_image_is(tmp_path: Path) -> None:

@@ -173,6 +173,7 @@ def list_(
         if dockerfile is not None:
             session.output.write_text(project.dockerfile(dockerfile).rstrip("\n"))
             return
+        asked["no_pull"] = asked["no_pull"] or session.settings.offline
         plan = project.plan(_plan_options(asked))
     _write_plan(session, plan)
 
@@ -374,6 +375,8 @@ def convert(
 
 def _configuration(directory: Path, given: Path | None) -> Path:
     """``config.yaml`` where docker-pkg looks for it, else beside the tree."""
+    if not directory.is_dir():
+        raise UsageError(f"no such directory: {directory}", where={"file": str(directory)})
     if given is not None:
         return given
     for folder in (Path(), directory, directory.absolute().parent):

@@ -16,7 +16,7 @@ import yaml
 
 from homeport.content.files import read_input
 from homeport.dockerpkg.names import Naming
-from homeport.errors import UsageError
+from homeport.errors import Faults, HomeportError, UsageError
 from homeport.known_secrets import keep_secret
 from homeport.oci.platform import Platform, parse_platforms
 from homeport.yamlfile.parse import LARGEST, BadYaml, parse_yaml
@@ -136,9 +136,15 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadConfiguration("expected a mapping of keys", where={"file": str(path)})
     values = {str(key): value for key, value in found.items()}
-    for key, value in values.items():
-        if problem := _problem(key, value):
-            raise BadConfiguration(problem, where={"file": str(path), "field": key})
+    faults: list[HomeportError] = [
+        BadConfiguration(problem, where={"file": str(path), "field": key})
+        for key, value in values.items()
+        if (problem := _problem(key, value))
+    ]
+    if len(faults) > 1:
+        raise Faults(faults, what=f"{path} cannot be used")
+    if faults:
+        raise faults[0]
     return values
 
 

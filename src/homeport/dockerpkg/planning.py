@@ -22,6 +22,7 @@ from homeport.dockerpkg.rendering import render_images
 from homeport.dockerpkg.templates import Rendered, names_image
 from homeport.dockerpkg.tree import TEMPLATE, SourceImage, Tree
 from homeport.errors import Faults, HomeportError, UsageError
+from homeport.net.errors import NetError
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
 from homeport.quantities import counted
@@ -205,7 +206,12 @@ class _Registry:
 
     def _remote(self, reference: str) -> Remote | None:
         if reference not in self._found:
-            self._found[reference] = self._lookup(reference)
+            try:
+                self._found[reference] = self._lookup(reference)
+            except NetError as error:
+                listed = "--no-pull plans without asking registries"
+                error.hint = f"{error.hint}; {listed}" if error.hint else listed
+                raise error.at(reference=reference)  # noqa: B904  the same error, with its place
         return self._found[reference]
 
     def base(self, text: str, image: SourceImage, platforms: Sequence[Platform]) -> str:
