@@ -105,8 +105,14 @@ def test_a_private_library_is_an_error_for_a_program_and_a_warning_for_a_plug_in
     plug_in = {**SYSTEM, **private, "usr/lib/plug.so": file(elf(needed=["liba.so"]))}
     assert checked(plug_in, tmp_path) == [
         "/usr/lib/plug.so needs liba.so, which lies in /usr/lib/priv/liba.so, "
-        "where only a program that has loaded it finds it"
+        "where only a program that has loaded it finds it; for others, in the recipe, "
+        "links: [{path: /usr/lib/x86_64-linux-gnu/liba.so, target: /usr/lib/priv/liba.so}]"
     ]
+    own = {
+        "usr/lib/priv/liba.so": file(elf(), source=WHOLE),
+        "usr/lib/plug.so": file(elf(needed=["liba.so"]), source=WHOLE),
+    }
+    assert checked({**SYSTEM, **own}, tmp_path) == []
     assert checked({**SYSTEM, **private, "usr/bin/x": program(needed=["liba.so"])}, tmp_path) == [
         "! /usr/bin/x needs the library liba.so, which is not in the image "
         "where the loader looks, but in /usr/lib/priv/liba.so"
@@ -177,7 +183,8 @@ def test_what_nothing_in_a_whole_package_loads_is_one_warning_for_the_package(
     }
     assert checked(nodes, tmp_path) == [
         "tools: /usr/lib/tools/a.so and 2 more need what is not in the image: "
-        "ld.so, libaway.so.1, libgone.so.1"
+        "ld.so, libaway.so.1, libgone.so.1; to leave it out, "
+        "exclude: [/usr/lib/tools/a.so, /usr/lib/tools/b.so, /usr/share/tools/testdata]"
     ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from builders.building import BuildWorld, image_of, listing, tree_of
 from builders.deb import deb, file
+from builders.elf import elf
 from builders.recipe import recipe
 from homeport.assemble.elf_check import CannotStart
 from homeport.assemble.steps.java_keystore import keystore
@@ -326,3 +327,21 @@ def test_the_package_locales_has_the_locale_that_the_environment_names(tmp_path:
     assert "locales-all" in {each.name for each in asked.packages}
     without = recipe(tmp_path, "packages: [locales]\nconfig: {env: {LANG: C.UTF-8}}")
     assert without.locales == ()
+
+
+def test_a_missing_library_of_a_plug_in_is_named_with_its_package(tmp_path: Path) -> None:
+    """As of iproute2's ``q_atm.so``, which needs a library that iproute2 only recommends."""
+    package = deb(
+        "tools", recommends="other | libatm1t64", suggests="libatm2",
+        files={"usr/lib/tools/q_atm.so": elf(needed=["libatm.so.1"])},
+    )  # fmt: skip
+    recipe = (
+        "steps: {os_release: false, copyright: false, status_database: false}\npackages: [tools]\n"
+    )
+    world = BuildWorld(tmp_path, [package])
+    assert world.build(recipe).built.images[0].warnings == (
+        "tools: /usr/lib/tools/q_atm.so needs what is not in the image: libatm.so.1; to have it, "
+        "packages: [libatm1t64]; to leave it out, exclude: [/usr/lib/tools/q_atm.so]",
+    )
+    left_out = recipe + "exclude: [/usr/lib/tools/q_atm.so]\n"
+    assert world.build(left_out).built.images[0].warnings == ()

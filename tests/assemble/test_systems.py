@@ -198,5 +198,6 @@ def test_scripts_that_are_only_read_are_no_warnings(tmp_path: Path) -> None:
     program = deb("other", files={"usr/bin/other": script})
     built = build(tmp_path, BARE + "packages: [tool, other]\n", examples, program)
     assert built.built.images[0].warnings == (
-        "/usr/bin/other is a script for '/usr/bin/none', which is not in the image",
+        "/usr/bin/other is a script for '/usr/bin/none', which is not in the image; "
+        "to leave it out, exclude: [/usr/bin/other]",
     )

@@ -116,6 +116,7 @@ WORK: dict[str, Work] = {
         inside="dbus-send --system --print-reply --dest=org.freedesktop.DBus / "
         "org.freedesktop.DBus.ListNames",
     ),
+    "rabbitmq": Work("Starting broker... completed", serve="", inside="log:"),
     "rsyslog": Work("rsyslogd", serve="", inside="log:"),
     "node": Work(
         "found", files={"p/package.json": '{"name": "p", "scripts": {"t": "echo found"}}'},

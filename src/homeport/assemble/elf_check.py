@@ -10,7 +10,7 @@ Not for reading ELF files (``elf_facts``), nor for where a loader looks (``elf_l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -21,7 +21,7 @@ from homeport.debian.deb.dpkg_database import INFO
 from homeport.errors import Faults, HomeportError
 from homeport.printable import path_text
 from homeport.quantities import counted
-from homeport.tree.node import Node, Tree
+from homeport.tree.node import Node, Source, Tree
 
 #: Debian's packages of interpreters, by name.
 _INTERPRETERS = {
@@ -36,6 +36,7 @@ _FOR_OTHERS = (
 _SERVE_SCRIPTS = ("adduser", "debconf", "dpkg", "init-system-helpers", "ucf")
 #: What engines set when an image does not.
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MOST_NAMED = 4
 _FIRST_LINE = 256  # bytes that Linux looks at (BINPRM_BUF_SIZE)
 
 
@@ -66,6 +67,7 @@ def check(
     store: Store,
     provider: Callable[[str], str | None] = lambda name: None,
     *,
+    related: Callable[[str, str], str | None] = lambda package, library: None,
     search: str = "",
 ) -> tuple[str, ...]:
     """Check every file of ``tree``; return warnings.
@@ -78,10 +80,13 @@ def check(
 
     provider: the package that a missing file (by its name without directory) could come
               from, if that is known
+    related:  the package with a library that a package (the first) recommends or suggests
     search:   PATH of the image; "": the usual one
     Raises ``CannotStart``, or ``Faults`` of several.
     """
-    checker = _Checker(tree, architecture, store, provider, search or _USUAL_PATH)
+    checker = _Checker(
+        tree, architecture, store, provider, related=related, search=search or _USUAL_PATH
+    )
     checker.run(entrypoint)
     faults = checker.findings.faults
     if len(faults) > 1:
@@ -99,11 +104,19 @@ def _command_of_env(words: list[bytes]) -> str:
     return next((each for each in texts if not each.startswith("-") and "=" not in each), "")
 
 
+def _without(paths: Iterable[bytes]) -> str:
+    """The line with which the image does without files that are of no use in it."""
+    texts = [path_text(path) for path in paths]
+    shown = ", ".join(texts[:_MOST_NAMED]) + (", …" if len(texts) > _MOST_NAMED else "")
+    return f"to leave it out, exclude: [{shown}]"
+
+
 class _Checker:
     def __init__(
         self, tree: Tree, architecture: str, store: Store, provider: Callable[[str], str | None],
-        search: str,
+        *, related: Callable[[str, str], str | None], search: str,
     ) -> None:  # fmt: skip
+        self._related = related
         self._path = search.split(":")
         self._tree = tree
         self._store = store
@@ -163,7 +176,9 @@ class _Checker:
 
     def _check_elf(self, path: bytes, facts: ElfFacts) -> None:
         if facts.problem:
-            self.findings.warnings.append(f"{path_text(path)} is not a readable ELF file")
+            self.findings.warnings.append(
+                f"{path_text(path)} is not a readable ELF file; {_without([path])}"
+            )
             return
         if facts.interpreter and self._loader.file_at(facts.interpreter.encode()) is None:
             self._miss(
@@ -195,12 +210,18 @@ class _Checker:
 
     def _warn_of_private(self) -> None:
         """One line for each library that plug-ins would not find by themselves."""
-        for (library, place), paths in self._private.items():
+        for (library, place), users in self._private.items():
+            # A package knows which of its own programs loads which of its own libraries.
+            paths = [path for path in users if self._source(path) != self._source(place)]
+            if not paths:
+                continue
             first, more = path_text(paths[0]), len(paths) - 1
             files = f"{first} and {more} more need" if more else f"{first} needs"
             self.findings.warnings.append(
                 f"{files} {library}, which lies in {path_text(place)}, "
-                "where only a program that has loaded it finds it"
+                "where only a program that has loaded it finds it; for others, in the recipe, "
+                f"links: [{{path: {path_text(self._loader.own)}/{library}, "
+                f"target: {path_text(place)}}}]"
             )
 
     def _warn_of_lacking(self) -> None:
@@ -211,8 +232,12 @@ class _Checker:
                 len(lacking.paths) - 1,
             )
             files = f"{first} and {more} more need" if more else f"{first} needs"
+            found = {name: self._related(package, name) for name in sorted(lacking.missing)}
+            names = ", ".join(sorted({name for name in found.values() if name}))
+            advice = f"to have it, packages: [{names}]; " if names else ""
             self.findings.warnings.append(
-                f"{package}: {files} what is not in the image: {', '.join(sorted(lacking.missing))}"
+                f"{package}: {files} what is not in the image: {', '.join(found)}; "
+                f"{advice}{_without(lacking.paths)}"
             )
 
     def _check_script(self, path: bytes, interpreter: str) -> None:
@@ -261,10 +286,14 @@ class _Checker:
             example, more = path_text(paths[0]), len(paths) - 1
             scripts = f"{example} and {more} more are scripts" if more else f"{example} is a script"
             package = _INTERPRETERS.get(interpreter.rpartition("/")[2])
-            advice = f"; to run them, packages: [{package}]" if package else ""
+            advice = f"; to run them, packages: [{package}]" if package else f"; {_without(paths)}"
             self.findings.warnings.append(
                 f"{scripts} for {interpreter!r}, which is not in the image{advice}"
             )
+
+    def _source(self, path: bytes) -> Source | bytes:
+        """The package that a file is from; a file of the recipe is alone."""
+        return self._tree[path].source if self._from_whole_package(path) else path
 
     def _elsewhere(self, library: str, facts: ElfFacts) -> Iterator[bytes]:
         name = library.encode("utf-8", "surrogateescape")

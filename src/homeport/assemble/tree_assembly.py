@@ -45,7 +45,10 @@ from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.path_globs import EVERYTHING, PathGlobs
+from homeport.debian.deb822 import parse_paragraph
 from homeport.debian.diversions import ShippedFiles, diverted_paths, read_diversions
+from homeport.debian.library_package import is_called_like
+from homeport.debian.relations import parse_dependencies
 from homeport.debian.scripts.effects import Divert, Effect
 from homeport.recipe.lock.model import NO_NUMBERS, AccountNumbers
 from homeport.recipe.slices.model import wanted_globs
@@ -134,6 +137,7 @@ def assemble_tree(
             plan.config.entrypoint,
             store,
             _Providers(packages).of,
+            related=_Providers(packages).related,
             search=plan.config.env.get("PATH", ""),
         )
     return AssembledTree(
@@ -289,7 +293,7 @@ def _steps(plan: BuildPlan) -> Iterator[Step]:
 
 
 class _Providers:
-    """Which package of the image has a file that its slices leave out."""
+    """Which package has a file that the image lacks: one of the image, or one that it names."""
 
     def __init__(self, packages: tuple[PackageInImage, ...]) -> None:
         self._packages = packages
@@ -301,3 +305,16 @@ class _Providers:
                 if path.rpartition(b"/")[2] == wanted:
                     return package.name
         return None
+
+    def related(self, name: str, library: str) -> str | None:
+        """The package called like ``library`` among those that a package names."""
+        control = next((each.contents.control for each in self._packages if each.name == name), b"")
+        fields = parse_paragraph(control) if control else None
+        named = (
+            fields.get(field, "") if fields else ""
+            for field in ("Depends", "Recommends", "Suggests")
+        )
+        names = (
+            each.name for text in named for group in parse_dependencies(text) for each in group
+        )
+        return next((each for each in names if is_called_like(each, library)), None)

@@ -32,7 +32,8 @@ def run(view: View) -> Mapping[bytes, Node]:
     from homeport.assemble.system.gsettings import compile_schemas
 
     def fault(name: str, why: str) -> None:
-        view.warn(f"/{_FOLDER.decode()}{name} is left out of the compiled schemas: {why}")
+        path = f"/{_FOLDER.decode()}{name}"
+        view.warn(f"{path} is left out of the compiled schemas: {why}; exclude: [{path}]")
 
     data = compile_schemas(files, fault)
     return {_COMPILED: text_file("gsettings-schemas", data, view.plan.mtime)}

@@ -35,7 +35,8 @@ def run(view: View) -> Mapping[bytes, Node]:
     from homeport.assemble.system.mime_types import read_mime_types
 
     def fault(name: str, why: str) -> None:
-        view.warn(f"/{_SOURCES.decode()}{name} is not wholly in the MIME database: {why}")
+        path = f"/{_SOURCES.decode()}{name}"
+        view.warn(f"{path} is not wholly in the MIME database: {why}; exclude: [{path}]")
 
     version = _UPSTREAM.match(package.contents.id.version)
     made = {

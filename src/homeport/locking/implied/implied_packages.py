@@ -27,6 +27,7 @@ from homeport.debian.essential import (
     Along,
     package_of,
 )
+from homeport.debian.library_package import is_called_like
 from homeport.debian.package import Package
 from homeport.locking.implied.image_programs import ImagePackage, ImagePrograms, place_of
 from homeport.oci.platform import Platform
@@ -318,7 +319,7 @@ class _Search:
                 if LIBC in names and library.startswith(_OF_LIBC):
                     fitting, globs = [LIBC], LIBC_FILES
                 else:
-                    fitting = sorted(each for each in names if _plain(each) == _plain(library))
+                    fitting = sorted(each for each in names if is_called_like(each, library))
                     globs = (f"/usr/lib/*/{library}*", f"/lib/*/{library}*")
                 for each in fitting or sorted(names):
                     if each not in fitting or each in self._packages:
@@ -340,11 +341,6 @@ class _Search:
 _OF_LIBC = tuple(f"{name}." for name in LIBC_LIBRARIES)
 #: What Essential packages depend on for their maintainer scripts.
 _NO_LIBRARIES = ("base-files", "debconf", "dpkg", "init-system-helpers", "install-info")
-
-
-def _plain(name: str) -> str:
-    """``libacl.so.1`` and ``libacl1``, ``libpcre2-8.so.0`` and ``libpcre2-8-0``."""
-    return name.removesuffix("t64").replace(".so", "").replace(".", "").replace("-", "").lower()
 
 
 def _own_paths(recipe: Recipe, platform: Platform) -> Iterator[tuple[bytes, str]]:
