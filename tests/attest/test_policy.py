@@ -234,6 +234,9 @@ def test_without_a_rule_import_warns_unless_a_signature_is_required(
 ) -> None:
     target = f"{home.host}/m/b:1"
     refused = run("import", shop.address, target, "--require-signature")
+    assert "in a policy, and name it: --policy FILE" in str(getattr(refused.exception, "hint", ""))
+    unknown = run("verify", shop.address)
+    assert "--key cosign.pub, --identity" in str(getattr(unknown.exception, "hint", ""))
     assert isinstance(refused.exception, NotVerified)
     assert home.tags == {}
     path = policy_file(shop, "default: reject\n")

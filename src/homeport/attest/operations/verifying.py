@@ -97,7 +97,11 @@ def make_requirement(options: VerifyOptions, environment: Mapping[str, str]) -> 
         KeySigner(name=place, keys=(load_public_key(place, environment),)) for place in options.keys
     ]
     if bool(options.identities) != bool(options.issuer):
-        raise UsageError("--identity and --issuer are required together")
+        raise UsageError(
+            "--identity and --issuer are required together",
+            hint="--identity is the name in the certificate, --issuer who vouches for it, such as"
+            " https://token.actions.githubusercontent.com",
+        )
     if options.identities:
         signers.append(
             IdentitySigner(

@@ -60,6 +60,9 @@ def check_image(
         return PolicyResult(
             decision="rejected" if reject else "unverified",
             reason=_why_unverified(rule, tag, loaded),
+            hint=""
+            if rule
+            else f"say who signs {repository} in a policy, and name it: --policy FILE",
             rule=_name(rule),
         )
     result = _verify(value, attached, loaded, rule, pool, tag=tag, clock=clock)
