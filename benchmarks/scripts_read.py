@@ -135,11 +135,12 @@ def main() -> None:
     parser.add_argument("--suite", action="append", choices=SUITES, help="absent: all three")
     parser.add_argument("--platform", default="", help="absent: this machine's")
     options = parser.parse_args()
-    groups = [options.packages] if options.packages else server_packages().packages.values()
+    groups = [options.packages] if options.packages else [*server_packages().packages.values()]
     with open_app(Settings.load()) as app:
         for suite in options.suite or SUITES:
             found: dict[str, Row] = {}
-            for names in groups:
+            for number, names in enumerate(groups, 1):
+                print(f"{suite}: image {number} of {len(groups)}", file=sys.stderr, flush=True)
                 for row in rows(app, suite, names, options.platform):
                     if row.named or row.package not in found:
                         found[row.package] = row

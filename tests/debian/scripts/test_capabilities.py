@@ -16,6 +16,10 @@ from homeport.debian.scripts.capabilities import capability_attribute
             "cap_net_bind_service,cap_setuid=ei cap_bpf+p",
             "0100000200000000800400008000000000000000",
         ),
+        (
+            "cap_net_bind_service=+ep cap_net_raw=+ep",
+            "0100000200240000000000000000000000000000",
+        ),
         ("cap_nothing+ep", None),
         ("cap_chown-e", None),
         ("", None),

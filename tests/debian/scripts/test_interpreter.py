@@ -225,11 +225,51 @@ def test_a_script_says_what_it_makes(name: str) -> None:
         'if [ "$DPKG_MAINTSCRIPT_ARCH" != $(dpkg --print-architecture) ]; then mkdir /var/x; fi',
         'D=/var/x\nunset D\n[ -z "$D" ] || mkdir $D',
         "if getcap /etc/ready | grep -qs ready; then setcap -r /etc/ready; fi",
+        "eval dpkg-statoverride --list /var/x | while read U G M F; do chown $U:$G $F; done",
         'T=$(mktemp)\nif [ -n "$2" ] && ! update-passwd --dry-run > "$T"; then mkdir /var/x; fi',
     ],
 )
 def test_what_only_upgrades_and_machines_need_is_silent(text: str) -> None:
     assert read(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("echo a > /etc/x; echo b >> /etc/x", "a\nb\n"),
+        ("for i in a b; do echo $i; done > /etc/x", "a\nb\n"),
+        ('{ echo a; if [ -z "$2" ]; then echo b; fi; } > /etc/x', "a\nb\n"),
+        ("echo A=1 > /etc/y; sed 's/1/2/' /etc/y > /etc/x; rm -f /etc/y", "A=2\n"),
+        ("echo A=1 > /etc/x; sed -i -e '/A/s/1/2/' /etc/x", "A=2\n"),
+        ("a=1 b=2\necho $a$b > /etc/x", "12\n"),
+        (
+            "f() {\n  to=$1 n=$2\n  echo $to/$n\n}\n"
+            "echo $(\n f a b\n for i in c; do f x $i; done\n) > /etc/x",
+            "a/b x/c\n",
+        ),
+        ("echo 'uri a' > /etc/x; grep -qi '^URI[[:space:]]' /etc/x || echo b > /etc/x", "uri a\n"),
+        ("echo a > /etc/x; [ $(grep a /etc/none | wc -l) -gt 1 ] && echo b > /etc/x", "a\n"),
+        (
+            "echo a > /etc/y\nmd5sum /etc/y > /etc/x; rm /etc/y",
+            "60b725f10c9c85c70d97880dfe8191b3  /etc/y\n",
+        ),
+        ("V=$(printf '%s\\n' ' a ' | sed -e 's/^ *//'); echo $V > /etc/x", "a\n"),
+    ],
+)
+def test_a_file_is_written_in_parts(text: str, made: str) -> None:
+    assert read(text) == [MakeFile(package="p", path="/etc/x", text=made)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "echo a > /etc/x\nfor i in a; do if frobs; then echo b; fi; done >> /etc/x",
+        "echo b >> /etc/ready",
+        "{ frob; } > /etc/x",
+    ],
+)
+def test_a_file_whose_text_is_not_known_is_named(text: str) -> None:
+    assert any(isinstance(each, NotUnderstood) for each in read(text))
 
 
 def test_a_preinst_is_read_as_at_an_installation() -> None:

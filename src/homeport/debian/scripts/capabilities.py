@@ -18,7 +18,7 @@ _NAMES_TEXT = """
     wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore
 """
 _NUMBERS = {f"cap_{name}": number for number, name in enumerate(_NAMES_TEXT.split())}
-_CLAUSE = re.compile(r"([a-z_,]+)[=+]([eip]+)")
+_CLAUSE = re.compile(r"([a-z_,]+)(?:=\+|[=+])([eip]+)")
 
 
 def capability_attribute(text: str) -> bytes | None:

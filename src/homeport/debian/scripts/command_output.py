@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 
 from homeport.debian.architecture import TRIPLET_OF
 from homeport.debian.scripts.command_options import options_of
 from homeport.debian.scripts.effects import AddAlternative
+from homeport.debian.scripts.line_search import found_lines
 from homeport.debian.scripts.machine import Machine
 from homeport.debian.scripts.numbers import whole_number
+from homeport.debian.scripts.stream_editor import edited
 
 #: Print nothing when they read nothing.
 _FILTERS = ("awk", "grep", "tr", "sed", "head", "tail", "sort", "uniq")
@@ -23,8 +26,21 @@ def output_of(words: list[str], text: str | None, machine: Machine) -> str | Non
     match words:
         case ["cat"] | ["cat", "-"]:
             return text
+        case ["cat", path]:
+            return machine.text_of(path)
         case [":"] | ["true"]:
             return ""
+        case ["wc", "-l"] if text is not None:
+            return f"{text.count(chr(10))}\n"
+        case ["md5sum", path] if (content := machine.text_of(path)) is not None:
+            data = content.encode("utf-8", "surrogateescape")
+            return f"{hashlib.md5(data, usedforsecurity=False).hexdigest()}  {path}\n"
+        case [("grep" | "egrep" | "fgrep") as name, *arguments] if text != "":
+            return found_lines(name, arguments, text, machine)
+        case ["sed", *arguments]:
+            return edited(arguments, text, machine)
+        case ["tr", "-d", letters] if text is not None and re.fullmatch(r"[\w:./ -]+", letters):
+            return None if "-" in letters else text.translate(dict.fromkeys(map(ord, letters)))
         case ["cut", *arguments] if text is not None:
             return _cut(arguments, text)
         case [name, *arguments] if text == "" and name in _FILTERS:
@@ -77,7 +93,7 @@ def output_of(words: list[str], text: str | None, machine: Machine) -> str | Non
             diversion = machine.diversion(path)
             owner = "" if diversion is None else diversion.owner
             return "LOCAL" if owner == ":" else owner
-        case ["dpkg-statoverride", "--list", _]:
+        case ["dpkg-statoverride", "--list", _] | ["eval", "dpkg-statoverride", "--list", _]:
             return ""
         case ["getent", kind, name] if not machine.has_account(kind, name):
             return ""

@@ -15,6 +15,7 @@ from homeport.debian.scripts.file_commands import FILE_COMMANDS
 from homeport.debian.scripts.machine import DONE, FOREIGN, UNSURE, Answer, Machine
 from homeport.debian.scripts.modes import is_mode
 from homeport.debian.scripts.package_commands import PACKAGE_COMMANDS
+from homeport.debian.scripts.stream_editor import edited, edited_files
 from homeport.debian.version import parse_version
 from homeport.errors import HomeportError
 
@@ -25,12 +26,13 @@ _WITHOUT_EFFECT_TEXT = """
     systemd-tmpfiles systemd-sysusers runit-helper journalctl udevadm modprobe sysctl
     update-initramfs start-stop-daemon named-checkconf vgcfgbackup
     dpkg-trigger dpkg-maintscript-helper update-menus update-binfmts install-info
-    install-docs update-mime ucfr ldconfig restorecon nscd telinit py3compile py3clean
+    install-docs update-mime update-catalog update-fonts-scale update-fonts-dir
+    update-fonts-alias helpztags ucfr ldconfig restorecon nscd telinit py3compile py3clean
     pycompile pyclean pypy3compile fc-cache glib-compile-schemas gio-querymodules
     update-mime-database update-desktop-database gtk-update-icon-cache update-icon-caches
     update-gsfontmap update-ca-certificates update-passwd shadowconfig update-shells add-shell
     remove-shell pam-auth-update mandb setpriv aa-enabled apparmor_parser a2query apache2_msg
-    fold rm rmdir db_version db_input db_go db_stop db_subst db_fset
+    fold rmdir db_version db_input db_go db_stop db_subst db_fset
     db_reset db_purge db_capb db_title db_unregister db_beginblock db_endblock db_settitle
     db_progress db_clear db_info db_block
 """
@@ -41,7 +43,7 @@ BELONGS_ELSEWHERE = frozenset(
     ("make-ssl-cert", "ssh-keygen", "pg_createcluster", "slappasswd", "slapadd", "newaliases",
      "postalias", "dbus-uuidgen", "mysql_install_db", "mariadb-install-db",
      "systemd-machine-id-setup", "openssl", "rndc-confgen", "nsd-control-setup", "xrdp-keygen",
-     "mkdhparams",
+     "mkdhparams", "sqlite3", "systemd-hwdb", "etckeeper", "augenrules", "proftpd", "aa-status",
      "runlevel", "who", "ps", "pidof", "mountpoint", "df", "hostname", "uuidgen")
 )  # fmt: skip
 
@@ -50,7 +52,7 @@ _PROBES_TEXT = """
     grep egrep fgrep awk cut head tail sort uniq find cat ls stat expr tr wc cmp diff test
     md5sum sha1sum sha256sum sha512sum dpkg-query dpkg uname readlink realpath basename
     dirname date mktemp seq tty perl getcap pwd env phpquery debconf-show slapcat
-    postconf db_fget db_metaget type set xargs
+    postconf lsb_release db_fget db_metaget type set xargs
 """
 _PROBES = frozenset(_PROBES_TEXT.split())
 
@@ -139,11 +141,23 @@ def _umask(words: list[str], machine: Machine) -> Answer:
 
 
 def _sed(words: list[str], machine: Machine) -> Answer:
-    """A filter, but with ``-i``: of the files that it changes the text is not known."""
-    options, paths = options_of(words, "ef")
+    """A filter, but with ``-i``, which changes files that the script has made."""
+    options, _ = options_of(words, "ef")
     if "i" not in options and "in-place" not in options:
         return UNSURE
-    return DONE if all(machine.type_of(path) is None for path in paths[1:]) else FOREIGN
+    for path in edited_files(words):
+        if machine.type_of(path) is not None:
+            text = edited([*(each for each in words if each != path), path], None, machine)
+            if text is None or not (machine.rewrite(path, text) or machine.text_of(path) == text):
+                return FOREIGN
+    return DONE
+
+
+def _rm(words: list[str], machine: Machine) -> Answer:
+    """What upgrades remove is not there; what the script has made itself is taken back."""
+    for path in options_of(words, "")[1]:
+        machine.remove(path)
+    return DONE
 
 
 def _db_set(words: list[str], machine: Machine) -> Answer:
@@ -171,6 +185,7 @@ _COMMANDS: dict[str, Callable[[list[str], Machine], Answer]] = {
     "su": _as_user,
     "runuser": _as_user,
     "sed": _sed,
+    "rm": _rm,
     "umask": _umask,
     "db_set": _db_set,
     "db_register": _db_register,

@@ -1,8 +1,6 @@
-"""Conditions of maintainer scripts: ``[ … ]``, and ``grep`` of a text that is known."""
+"""Conditions of maintainer scripts: ``[ … ]``."""
 
 from __future__ import annotations
-
-import re
 
 from homeport.debian.scripts.machine import Machine
 from homeport.debian.scripts.numbers import whole_number
@@ -11,23 +9,6 @@ Status = bool | None
 
 _BINARY = 3
 _FILE_TESTS = ("-e", "-f", "-d", "-x", "-r", "-s", "-L", "-h", "-w")
-
-
-def run_grep(words: list[str], text: str | None) -> Status:
-    """``grep -q`` of a known text: of a plain word with or without anchors."""
-    options = [word for word in words[1:] if word.startswith("-")]
-    patterns = [word for word in words[1:] if not word.startswith("-")]
-    if text is None or words[0] not in ("grep", "fgrep", "egrep") or len(patterns) != 1:
-        return None
-    letters = "".join(option[1:] for option in options if not option.startswith("--"))
-    if "v" in letters or "--invert-match" in options:
-        return None
-    if not text:
-        return False
-    if not re.fullmatch(r"\^?[\w:/. -]+\$?", patterns[0]):
-        return None
-    pattern = rf"\b(?:{patterns[0]})\b" if "w" in letters else patterns[0]
-    return re.search(pattern, text, re.MULTILINE) is not None
 
 
 def run_test(words: list[str], machine: Machine) -> Status:

@@ -27,8 +27,9 @@ import msgspec
 from homeport.budget import Budget, LimitExceeded, Limits
 from homeport.debian.scripts.command_output import TEMPORARY, output_of
 from homeport.debian.scripts.commands import CHANGES, WITHOUT_EFFECT, run_command
-from homeport.debian.scripts.conditions import Status, run_grep, run_test
+from homeport.debian.scripts.conditions import Status, run_test
 from homeport.debian.scripts.effects import Effect, NotUnderstood
+from homeport.debian.scripts.line_search import found_lines
 from homeport.debian.scripts.machine import Files, Machine
 from homeport.debian.scripts.numbers import whole_number
 from homeport.debian.scripts.shell_nodes import (
@@ -44,6 +45,7 @@ from homeport.debian.scripts.shell_parser import parse_shell
 if TYPE_CHECKING:
     import tree_sitter
 
+_LONGEST_FILE = 1 << 20  # characters of one that a script writes
 _MOST_STEPS = 2_000_000  # of the budget, about a microsecond each
 #: Steps of a statement, and of what is noted about the image.
 _STATEMENT = 100
@@ -183,6 +185,7 @@ class _Walker:
 
     def skip(self, node: tree_sitter.Node) -> None:
         """Report the commands of a part that is not followed, if they change anything."""
+        self._captured = None  # which it may print to
         for each in descendants(node):
             self._machine.budget.steps()
             if each.type == "command" and _changes(each):
@@ -209,14 +212,8 @@ class _Walker:
 
     def _command(self, node: tree_sitter.Node, text: str | None = None) -> Status:
         """``text``: what comes on standard input, if that is known."""
-        words: list[str] = []
         try:
-            for child in node.children:
-                if child.type == "variable_assignment":
-                    if node.child_by_field_name("name") is None:
-                        self._assign(child)
-                elif child.is_named and child.type not in _REDIRECTS:
-                    words += self.words(child)
+            words = self._words_of(node)
         except _Unknown:
             name = node_text(node.child_by_field_name("name"))
             if _changes(node):
@@ -229,6 +226,17 @@ class _Walker:
         if not words:
             return True
         return self._call(words, node, text)
+
+    def _words_of(self, command: tree_sitter.Node) -> list[str]:
+        """Its name and arguments; assignments before it are made if they are not for it alone."""
+        words: list[str] = []
+        for child in command.children:
+            if child.type == "variable_assignment":
+                if _for_itself(child, command.child_by_field_name("name")):
+                    self._assign(child)
+            elif child.is_named and child.type not in _REDIRECTS:
+                words += self.words(child)
+        return words
 
     def _call(self, words: list[str], node: tree_sitter.Node, text: str | None) -> Status:  # noqa: PLR0911  a row a kind of command
         # Reading options takes the words off one by one.
@@ -250,6 +258,8 @@ class _Walker:
             if "--" in words:
                 self._arguments = words[words.index("--") + 1 :]
             return True
+        if (found := self._grep(words, text)) is not None and self._captured is None:
+            return found
         if name in ("unset", "read", "db_get", "db_fget", "db_metaget"):
             return self._set_by_command(words)
         if self._captured is not None and name not in _SILENT:
@@ -327,19 +337,34 @@ class _Walker:
         path: str | None,
         text: str | None,
     ) -> Status:
-        """``echo`` or ``cat`` into a file; of any other command the output is not known."""
+        """What is printed into a file; of a file that is there only the script's own grows."""
         output = "" if body is None else None
         if body is not None and body.type == "command":
             output = self._output(body, text)
-        if (
-            path is None
-            or output is None
-            or node_text(target).lstrip("0123456789").startswith(">>")
-        ):
+        elif body is not None and body.type in _BLOCKS:
+            output = self._captured_of([body])
+        appends = node_text(target).lstrip("0123456789").startswith(">>")
+        before: str | None = ""
+        if appends and path is not None and self._machine.type_of(path) is not None:
+            own = self._machine.made(path) is not None
+            before = self._machine.text_of(path) if own else None
+        if output is not None and len(before or "") + len(output) > _LONGEST_FILE:
+            output = None
+        if path is None or output is None or before is None:
             self.not_understood(body or target, f"{node_text(body)} {node_text(target)}".strip())
             return None
-        self._machine.write(path, output)
+        self._machine.budget.steps(len(before + output) // 1_000)
+        self._machine.write(path, before + output)
         return True
+
+    def _captured_of(self, statements: list[tree_sitter.Node]) -> str | None:
+        """What statements print together; ``None`` if that is not known."""
+        outside, self._captured = self._captured, []
+        try:
+            self.run_all(statements)
+            return None if self._captured is None else "".join(self._captured)
+        finally:
+            self._captured = outside
 
     def _destination(self, redirect: tree_sitter.Node) -> str | None:
         try:
@@ -382,12 +407,7 @@ class _Walker:
         if known is not None:
             return known
         try:
-            words = [
-                word
-                for child in node.children
-                if child.is_named and child.type not in _REDIRECTS
-                for word in self.words(child)
-            ]
+            words = self._words_of(node)
         except _Unknown:
             return None
         return output_of(words, text, self._machine)
@@ -417,11 +437,23 @@ class _Walker:
                 words = shlex.split(node_text(stages[1]))
             except ValueError:
                 words = [""]
-            found = run_grep(words, output)
+            found = self._grep(words, output)
             if found is not None:
                 return found != negated
+        if [stage.type for stage in stages[1:]] == ["while_statement"] and not negated:
+            output = self._output(stages[0], None) if stages[0].type == "command" else None
+            if output == "" and node_text(stages[1]).startswith("while read "):
+                return True  # a loop over no line
         self.skip(node)
         return None
+
+    def _grep(self, words: list[str], text: str | None) -> Status:
+        """Whether a grep finds a line in what is known."""
+        if not words or words[0] not in ("grep", "egrep", "fgrep"):
+            return None
+        self._machine.budget.steps(len(text or "") // 1_000)
+        found = found_lines(words[0], words[1:], text, self._machine)
+        return None if found is None else bool(found)
 
     def _negated(self, node: tree_sitter.Node) -> Status:
         status = self.run(node.children[-1])
@@ -736,6 +768,12 @@ class _Walker:
             output = self._printed(inside[0])
             if output is not None:
                 return output.rstrip("\n")
+        if len(inside) > 1 or (inside and inside[0].type in _BLOCKS):
+            before = dict(self._variables)
+            printed = self._captured_of(inside)
+            self._variables = before
+            if printed is not None:
+                return printed.rstrip("\n")
         raise _Unknown(node_text(node))
 
 
@@ -752,6 +790,9 @@ _KNOWN_FUNCTIONS = ("confmodule", "php-maintscript-helper", "apache2-maintscript
 
 #: Print nothing.
 _SILENT = frozenset((":", "true", "false", "cd", "mkdir", "rm", "touch", "chmod", "chown", "umask"))
+
+#: Statements whose output is that of the commands in them.
+_BLOCKS = ("for_statement", "while_statement", "if_statement", "compound_statement", "subshell")
 
 _REDIRECTS = ("file_redirect", "heredoc_redirect", "herestring_redirect")
 
@@ -775,6 +816,11 @@ _STATEMENTS: dict[str, Callable[[_Walker, tree_sitter.Node], Status]] = {
     "test_command": _Walker._test_command,
     "unset_command": _Walker._unset,
 }
+
+
+def _for_itself(assignment: tree_sitter.Node, name: tree_sitter.Node | None) -> bool:
+    """Whether it is not for one command: the grammar takes the next line's for that."""
+    return name is None or name.start_point[0] > assignment.end_point[0]
 
 
 def _changes(command: tree_sitter.Node) -> bool:

@@ -123,6 +123,8 @@ class Machine:
         return next((place + name for place in places if self.type_of(place + name)), None)
 
     def write(self, path: str, text: str) -> None:
+        if self.rewrite(path, text):
+            return
         self.effects.append(
             MakeFile(
                 package=self.package, path=self.path(path), text=text,
@@ -140,6 +142,30 @@ class Machine:
         self._search()
         found = (e for e in self.effects if isinstance(e, MakeFile) and e.path == path)
         return next(found, None)
+
+    def text_of(self, path: str) -> str | None:
+        """The text of a file of the image or of the script's own making."""
+        made = self.made(path)
+        if made is not None and not made.source:
+            return made.text
+        return self.files.text_of(made.source if made is not None else self.path(path))
+
+    def rewrite(self, path: str, text: str) -> bool:
+        """Give a file that the script has made another text; whether it has made it."""
+        made = self.made(path)
+        if made is None:
+            return False
+        at = self.effects.index(made)
+        self.effects[at] = msgspec.structs.replace(made, text=text, source="")
+        return True
+
+    def remove(self, path: str) -> None:
+        """Take back what the script has made at ``path``."""
+        path = self.path(path)
+        self.effects[:] = [
+            each for each in self.effects
+            if not (isinstance(each, MakeFile | MakeLink) and each.path == path)
+        ]  # fmt: skip
 
     def diversion(self, path: str) -> Divert | None:
         """The diversion of ``path`` that the script has made and not removed."""
