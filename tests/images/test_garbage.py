@@ -92,7 +92,7 @@ def test_the_command_says_what_it_removed(tmp_path: Path, monkeypatch: pytest.Mo
     root = tmp_path / "layout"
     write(root, image("linux/arm64"))
     write(root, image())
-    result = CliRunner().invoke(homeport, ["gc", str(root), "--dry-run"])
+    result = CliRunner().invoke(homeport, ["gc", f"oci:{root}", "--dry-run"])
     assert result.stdout.startswith("would remove 3 blobs")
     result = CliRunner().invoke(homeport, ["gc", str(root), "--format", "json"])
     assert json.loads(result.stdout) == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,15 +11,23 @@ from homeport.cli.options import Session, common
 from homeport.quantities import counted, human_size
 
 
+class _LayoutFolder(click.Path):
+    """A directory, written as a path or as the address of a layout without a tag."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = value.removeprefix("oci:") if isinstance(value, str) else value
+        return super().convert(text, param, ctx)
+
+
 @click.command(
     name="gc",
     epilog="""\b
 Examples:
   homeport gc ./dockerfile-copy.oci
-  homeport gc ./dockerfile-copy.oci --dry-run
+  homeport gc oci:dockerfile-copy.oci --dry-run
 """,
 )
-@click.argument("layout", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("layout", type=_LayoutFolder(exists=True, file_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Show what would be removed; remove nothing.")
 @common
 def command(session: Session, *, layout: Path, dry_run: bool) -> None:
