@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -12,6 +14,7 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, StreamEnded
 
 from homeport.buildkit.protobuf import message, text
+from homeport.frontend.greeting import greet
 from homeport.frontend.pipe_calls import CallRefused, EngineGone, PipeCalls
 
 Answer = Callable[[H2Connection, int, bytes], None]
@@ -92,6 +95,32 @@ def test_calls_follow_each_other_and_large_messages_pass(served: tuple[Server, P
     assert calls.call("One", Said(word="a")) == b"ok"
     assert calls.call("Two", large) == b"ok"
     assert len(server.received[1]) > 300_000
+
+
+def test_the_engine_may_be_greeted_before_the_client_is_there() -> None:
+    (there, out), (back, here) = os.pipe(), os.pipe()
+    server = Server(there, here)
+    server.answer = lambda connection, stream, _body: answered(connection, stream, grpc(b"ok"))
+    greet(out)
+    server.start()
+    calls = PipeCalls("/service/", back, out, greeted=True)
+    assert [calls.call("One", Said(word="a")), calls.call("Two", Said(word="b"))] == [b"ok", b"ok"]
+    os.close(out)
+    server.join()
+    for each in (there, back, here):
+        os.close(each)
+
+
+def test_nothing_but_the_standard_library_is_loaded_before_the_greeting() -> None:
+    program = (
+        "import sys; import homeport.frontend.start\n"
+        "print(sorted({name for name in sys.modules if name.startswith('homeport')}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    inside = [f"homeport.frontend{name}" for name in ("", ".greeting", ".start")]
+    assert done.stdout == f"{['homeport', *inside]}\n"
 
 
 def test_the_engines_error_is_told(served: tuple[Server, PipeCalls]) -> None:

@@ -17,6 +17,7 @@ import pytest
 from builders.documents import unspecified
 from homeport.binfmt.machine_programs import machine
 from homeport.buildkit.helper.kinds import KINDS
+from homeport.buildkit.helper.recipe_proof import CASES
 from homeport.oci.platform import native_platform
 from peers.buildkit_engines import RunningEngine, running_in_chroot
 
@@ -215,6 +216,39 @@ def test_a_frontend_that_ignores_options_fails_where_they_matter(
     failed = ended(verify(engine, image, code=3), "failed")
     assert set(failed) == {"arguments", "a target", "the configuration"}, failed
     assert "one has content" in failed["arguments"]
+
+
+def test_the_image_homeport_serves_as_the_frontend_of_recipes(
+    engine: RunningEngine, images: Path
+) -> None:
+    document = verify(engine, images / "homeport")
+    assert (document["kind"], ended(document, "failed")) == ("recipe-frontend", {})
+    # This engine is in a network of its own, without Debian's archive.
+    fetching = {case.name for case in CASES if case.fetches}
+    assert set(ended(document, "not tried")) == fetching
+    assert document["passed"] == len(CASES) - len(fetching)
+
+
+def test_a_frontend_that_ignores_the_platform_fails(
+    engine: RunningEngine, images: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "careless.py").write_text(
+        "import os\n"
+        "for name, value in list(os.environ.items()):\n"
+        "    if value.startswith('platform='): del os.environ[name]\n"
+        "from homeport.frontend.start import main\n"
+        "main([])\n"
+    )
+    image = changed(
+        engine, images / "homeport", tmp_path,
+        'COPY careless.py /\nENTRYPOINT ["/usr/bin/python3.14", "-I", "/careless.py"]\n',
+    )  # fmt: skip
+    options = ("--kind", "recipe-frontend", "--case", "platform", "--case", "directories")
+    failed = ended(verify(engine, image, *options, code=3), "failed")
+    assert set(failed) == {
+        "another platform, without an emulator",
+        "a platform that the recipe has not is refused",
+    }
 
 
 def test_an_image_that_is_no_frontend_fails(engine: RunningEngine, images: Path) -> None:

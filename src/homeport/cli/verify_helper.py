@@ -29,7 +29,7 @@ Examples:
 @click.argument("image")
 @click.option(
     "--kind",
-    type=click.Choice(["copy", "binfmt", "sbom-scanner", "dockerfile"]),
+    type=click.Choice(["copy", "binfmt", "sbom-scanner", "dockerfile", "recipe-frontend"]),
     help="What the image is a helper for.  [default: by its entrypoint and labels]",
 )
 @click.option(
@@ -60,6 +60,7 @@ def command(
 
     binfmt: its emulators run programs of other machines. sbom-scanner: builds are scanned by it.
     dockerfile: as a frontend it builds what the engine's own frontend builds.
+    recipe-frontend: it builds a recipe (# syntax=REGISTRY/homeport) as the recipe says.
 
     A local image is served to the engine on 127.0.0.1. Exit code 3 if a case fails.
     """

@@ -181,8 +181,8 @@ class Bridge:
 
 
 def connect() -> Bridge:
-    """The engine that started this process as a frontend."""
-    return Bridge(PipeCalls(BRIDGE))
+    """The engine that started this process as a frontend, and was greeted."""
+    return Bridge(PipeCalls(BRIDGE, greeted=True))
 
 
 def graph_of(data: bytes) -> State:

@@ -24,6 +24,7 @@ from h2.exceptions import ProtocolError
 
 from homeport.buildkit.protobuf import encode
 from homeport.errors import HomeportError
+from homeport.frontend.greeting import PREFACE
 from homeport.quantities import human_size
 
 _READ = 1 << 16
@@ -44,14 +45,19 @@ class CallRefused(HomeportError):
 
 
 class PipeCalls:
-    """A gRPC client; ``read`` and ``write`` are file descriptors."""
+    """A gRPC client; ``read`` and ``write`` are file descriptors.
 
-    def __init__(self, service: str, read: int = 0, write: int = 1) -> None:
+    greeted: whether the first bytes were sent before (``homeport.frontend.greeting``)
+    """
+
+    def __init__(
+        self, service: str, read: int = 0, write: int = 1, *, greeted: bool = False
+    ) -> None:
         self._service = service
         self._read, self._write = read, write
         self._connection = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
         self._connection.initiate_connection()
-        self._send()
+        self._send(PREFACE if greeted else b"")
 
     def call(self, method: str, request: Any) -> bytes:
         """The encoded answer. Raises ``CallRefused`` and ``EngineGone``."""
@@ -85,8 +91,8 @@ class PipeCalls:
                 break
         return answer.message()
 
-    def _send(self) -> None:
-        view = memoryview(self._connection.data_to_send())
+    def _send(self, already_sent: bytes = b"") -> None:
+        view = memoryview(self._connection.data_to_send().removeprefix(already_sent))
         while view:
             view = view[os.write(self._write, view) :]
 

@@ -21,14 +21,11 @@ from homeport.binfmt.machine_programs import machine
 from homeport.buildkit.engine import describe
 from homeport.buildkit.helper.compare import differences
 from homeport.buildkit.helper.copy_cases import write_context
+from homeport.buildkit.helper.frontend_build import Built, by_frontend
 from homeport.buildkit.helper.trial import Kind, Row, Trial, not_tried, row
-from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
-from homeport.buildkit.protocol.gateway import CONFIG
 from homeport.buildkit.session.context_folder import Offer
-from homeport.buildkit.solve import GATEWAY, Build, Export, solve
+from homeport.buildkit.solve import GATEWAY
 from homeport.dockerfile.syntax import BUILT_IN
-from homeport.layers.trees import read_tree
-from homeport.tree.node import Source, Tree
 
 _MOST_DIFFERENCES = 5
 
@@ -120,17 +117,6 @@ CASES: tuple[Case, ...] = (
 )  # fmt: skip
 
 
-class _Built(msgspec.Struct, frozen=True, kw_only=True):
-    tree: Tree | None
-    error: str
-    metadata: Mapping[str, bytes]
-
-    @property
-    def config(self) -> Any:
-        """What a container is started by; the rest has dates of the build."""
-        return json.loads(self.metadata.get(CONFIG, b"{}")).get("config")
-
-
 @contextmanager
 def deciding(trial: Trial) -> Iterator[Callable[[Case], Row]]:
     """Build a case by the image and by the engine's own frontend."""
@@ -168,8 +154,7 @@ class _Proving(msgspec.Struct, frozen=True):
         return row(case.name, "; ".join(found))
 
     def _asked(self, case: Case, judge: Callable[[Any], str]) -> Row:
-        attrs = {"requestid": case.request, "frontend.caps": "moby.buildkit.frontend.subrequests"}
-        built = self._build(case, GATEWAY, attrs)
+        built = self._build(case, GATEWAY)
         if built.error:
             return row(case.name, built.error)
         try:
@@ -177,39 +162,18 @@ class _Proving(msgspec.Struct, frozen=True):
         except (KeyError, ValueError, AttributeError, TypeError):
             return row(case.name, "the answer is not a document of BuildKit's")
 
-    def _build(self, case: Case, frontend: str, asked: Mapping[str, str] | None = None) -> _Built:
+    def _build(self, case: Case, frontend: str) -> Built:
         (self.place / "Dockerfile").write_text(case.dockerfile)
-        attrs = {"no-cache": "", "context:more": "local:more", **case.attrs, **(asked or {})}
-        if frontend == GATEWAY:
-            reference = self.trial.helper.reference
-            attrs |= {"source": reference, "cmdline": reference}
-        with tempfile.TemporaryFile(dir=self.place) as spool:
-            build = Build(
-                frontend=frontend, attrs=attrs, wants_metadata=True,
-                folders={
-                    "context": Offer(self.context, ignore=(b"skip",)),
-                    "dockerfile": Offer(self.place, only=(b"Dockerfile",)),
-                    "more": Offer(self.context / "more"),
-                },
-                exports=() if asked else (Export(type="tar", to=spool),),
-            )  # fmt: skip
-            cancel = self.trial.runtime.cancel
-            try:
-                solved = solve(self.trial.engine, build, cancel=cancel)
-            except EngineTooOld:
-                raise
-            except BuildFailed as error:
-                last_line = f" ({error.log[-1]})" if error.log else ""
-                return _Built(tree=None, error=error.what + last_line, metadata={})
-            if asked:
-                return _Built(tree=None, error="", metadata=solved.metadata)
-            spool.seek(0)
-            source = Source(kind="step", name="result")
-            tree = read_tree(spool, self.trial.runtime.store, source, cancel)
-        return _Built(tree=tree, error="", metadata=solved.metadata)
+        folders = {
+            "context": Offer(self.context, ignore=(b"skip",)),
+            "dockerfile": Offer(self.place, only=(b"Dockerfile",)),
+            "more": Offer(self.context / "more"),
+        }
+        attrs = {"no-cache": "", "context:more": "local:more", **case.attrs}
+        return by_frontend(self.trial, frontend, attrs, folders, self.place, request=case.request)
 
 
-def _both_refuse(case: Case, plain: _Built, ours: _Built) -> Row:
+def _both_refuse(case: Case, plain: Built, ours: Built) -> Row:
     if plain.tree is not None:
         return not_tried(case.name, "the engine's own frontend does not refuse this")
     if ours.tree is not None:

@@ -16,7 +16,7 @@ from homeport.buildkit.address import Engine
 from homeport.runtime import Runtime
 
 State = Literal["passed", "failed", "not tried"]
-KindName = Literal["copy", "binfmt", "sbom-scanner", "dockerfile"]
+KindName = Literal["copy", "binfmt", "sbom-scanner", "dockerfile", "recipe-frontend"]
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
