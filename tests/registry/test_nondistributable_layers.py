@@ -169,3 +169,12 @@ def test_mirror_and_import_take_them_along_too(place: Place) -> None:
             assert (name, DIGEST) not in other.blobs
             assert place.run(command, place.ref, f"{other.host}/{name}:1", TAKE).exit_code == 0
             assert other.blobs[name, DIGEST] == LAYER
+
+
+def test_an_inspection_without_them_says_how_to_include_them(place: Place) -> None:
+    layout = place.layout()
+    result = place.run("inspect", layout)
+    assert isinstance(result.exception, HomeportError)
+    hint = result.exception.hint or ""
+    assert f"homeport pull {layout} oci:DIR {TAKE} includes it" in hint
+    assert f"homeport config {layout} shows the rest" in hint

@@ -94,7 +94,7 @@ def open_layers(image: Image, runtime: Runtime, address: str = "") -> OpenedImag
     config, config_faults = readable[0].parsed, readable[1]
     descriptors = image.document.parsed.layers
     diff_ids = config.rootfs.diff_ids
-    blobs = {number: _blob(image, each, number) for number, each in enumerate(descriptors)}
+    blobs = {number: _blob(image, each, number, address) for number, each in enumerate(descriptors)}
     large = [number for number, each in enumerate(descriptors) if each.size >= WORTH_IT]
     pool = runtime.pools.processor
     lister = _Lister(runtime)
@@ -126,7 +126,7 @@ def open_layers(image: Image, runtime: Runtime, address: str = "") -> OpenedImag
     )  # fmt: skip
 
 
-def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
+def _blob(image: Image, descriptor: Descriptor, number: int, address: str) -> Blob:
     if "encrypted" in descriptor.media_type:
         raise CannotRead(
             f"layer {number} is encrypted ({descriptor.media_type})",
@@ -136,10 +136,14 @@ def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
     blob = image.blobs.get(digest_of(descriptor))
     if blob is None:
         urls = ", ".join(descriptor.urls[:2])
+        hints = [f"its publisher serves it at {urls}"] if urls else []
+        if address:
+            included = f"homeport pull {address} oci:DIR --allow-nondistributable-artifacts"
+            hints += [f"{included} includes it", f"homeport config {address} shows the rest"]
         raise CannotRead(
             f"layer {number} is a non-distributable layer that is not stored with the image",
             where={"digest": descriptor.digest},
-            hint=f"its publisher serves it at {urls}" if urls else None,
+            hint="; ".join(hints) or None,
         )
     return blob
 
