@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from homeport.errors import UsageError
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -43,3 +45,15 @@ def parse_size(text: str) -> int:
     if unit is None or not 0 <= number < 1 << 60:
         raise UsageError(f"invalid size {text!r}", hint="write it like 5GiB or 500MB")
     return int(number * unit)
+
+
+_WHOLE = re.compile(r"[0-9]{1,18}")
+
+
+def whole_number(text: str) -> int | None:
+    """The number that ``text`` of a stranger is; ``None`` for anything else.
+
+    ``str.isdigit`` is true for digits that ``int`` does not read (``²``), and ``int`` refuses
+    thousands of them.
+    """
+    return int(text) if _WHOLE.fullmatch(text) else None

@@ -14,6 +14,7 @@ from homeport.building.request import BuildRequest, Connections
 from homeport.content.blob import read_verified
 from homeport.oci.platform import Platform
 from homeport.printable import path_text
+from homeport.quantities import whole_number
 from homeport.recipe.entries import Steps
 from homeport.runtime import Runtime
 from homeport.tree.node import Node, NodeType, Tree
@@ -99,5 +100,6 @@ def _accounts(tree: Tree) -> Iterator[Account]:
         text = read_verified(node.content, _LARGEST, path.decode()).decode("utf-8", "replace")
         for line in text.splitlines():
             words = line.split(":")
-            if len(words) >= fields and words[2].isdecimal():
-                yield Account(kind=kind, name=words[0], number=int(words[2]))
+            number = whole_number(words[2]) if len(words) >= fields else None
+            if number is not None:
+                yield Account(kind=kind, name=words[0], number=number)

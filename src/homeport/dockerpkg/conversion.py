@@ -20,6 +20,7 @@ import yaml
 from homeport.dockerfile.lines import Instruction, parse_dockerfile
 from homeport.dockerpkg.tree import SourceImage
 from homeport.oci.platform import Platform
+from homeport.quantities import whole_number
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=[^=\s]+|/[^\s]+)?")
 _DEFAULT_PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -158,9 +159,10 @@ class _Reader:
 
     def _useradd(self, words: list[str]) -> bool:
         options = dict(itertools.pairwise(words))
-        if not words or not options.get("-u", "").isdigit():
+        number = whole_number(options.get("-u", ""))
+        if not words or number is None:
             return False
-        user: dict[str, Any] = {"name": words[-1], "uid": int(options["-u"])}
+        user: dict[str, Any] = {"name": words[-1], "uid": number}
         if "-d" in options:
             user["home"] = options["-d"]
         self.users.append(user)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 #: ``v1.2.3-slim``: a prefix, numbers, and what must stay the same.
-_VERSION = re.compile(r"(v?)([0-9]+(?:\.[0-9]+)*)((?:[-_][A-Za-z0-9][A-Za-z0-9._-]*)?)")
+_VERSION = re.compile(r"(v?)([0-9]{1,18}(?:\.[0-9]{1,18})*)((?:[-_][A-Za-z0-9][A-Za-z0-9._-]*)?)")
 #: A number of so many digits is a date or a build, not a version.
 _DATE_DIGITS = 8
 

@@ -19,7 +19,7 @@ import msgspec
 from homeport.content.digest import Digest
 from homeport.debian.version import BadVersion, parse_version
 from homeport.freshness.model import OpenIssue, TrackerUsed
-from homeport.quantities import counted
+from homeport.quantities import counted, whole_number
 from homeport.sbom.tracker import BadTracker, Known, known, read_sources
 
 _MOST_ADVISORIES = 500_000
@@ -195,10 +195,10 @@ def _read_debsecan(data: bytes, wanted: frozenset[str]) -> _Debsecan:
         if not line:
             break
         fields = line.split(",", 4)
-        if len(fields) < 5 or fields[0] not in wanted or not fields[1].isdigit():
+        if len(fields) < 5 or fields[0] not in wanted:
             continue
-        number, flags = int(fields[1]), fields[2]
-        if number >= len(names) or flags[:1] == "B":
+        number, flags = whole_number(fields[1]), fields[2]
+        if number is None or number >= len(names) or flags[:1] == "B":
             continue
         urgency = {"L": "low", "M": "medium", "H": "high"}.get(flags[1:2], "")
         others = frozenset(fields[4].split())

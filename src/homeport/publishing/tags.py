@@ -18,9 +18,10 @@ from homeport.content.digest import Digest
 from homeport.errors import AnswerNo, HomeportError, UsageError
 
 Form = Literal["version", "hyphen"]
-VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,1}")
-_DATED = re.compile(r"(?P<version>\d+(?:\.\d+)?)\.(?P<date>20\d{6})(?P<number>\d\d)")
-_HYPHEN = re.compile(r"(?P<version>\d+(?:\.\d+)?)-(?P<date>20\d{6})(?:\.(?P<number>\d{1,2}))?")
+VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,1}")
+_DAY = r"(?P<date>20[0-9]{6})"
+_DATED = re.compile(rf"(?P<version>{VERSION.pattern})\.{_DAY}(?P<number>[0-9]{{2}})")
+_HYPHEN = re.compile(rf"(?P<version>{VERSION.pattern})-{_DAY}(?:\.(?P<number>[0-9]{{1,2}}))?")
 _MOST = 100
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from homeport.quantities import whole_number
 from homeport.recipe.entries import Group, User
 from homeport.yamlfile.position import FilePosition
 from homeport.yamlfile.shapes import FieldValues
@@ -58,8 +59,8 @@ class Accounts:
             self.owner(text, place)
 
     def _number(self, text: str, known: dict[str, int], kind: str, place: FilePosition) -> int:
-        if text.isdigit():
-            return int(text)
+        if (number := whole_number(text)) is not None:
+            return number
         if text not in known:
             self._fault(place, f"the recipe has no {kind} {text!r}", f"add it to accounts.{kind}s")
         return known.get(text, 0)

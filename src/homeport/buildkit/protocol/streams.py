@@ -238,8 +238,8 @@ class _Upgrade(asyncio.Protocol):
 def _complete(head: bytes, body: bytes) -> bool:
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return len(body) >= int(value)
+        if name.strip().lower() == b"content-length" and value.strip()[:18].isdigit():
+            return len(body) >= int(value.strip()[:18])
         if name.strip().lower() == b"transfer-encoding":
             return body.endswith(b"0\r\n\r\n")
     return True

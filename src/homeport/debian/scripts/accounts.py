@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from homeport.debian.scripts.effects import AddGroup, AddMember, AddUser, Effect
-from homeport.debian.scripts.numbers import whole_number
+from homeport.quantities import whole_number
 
 _WITH_VALUE_TEXT = """
     --home --shell --uid --gid --ingroup --gecos --comment --group-id --firstuid --lastuid

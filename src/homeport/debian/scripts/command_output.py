@@ -11,8 +11,8 @@ from homeport.debian.scripts.command_options import options_of
 from homeport.debian.scripts.effects import AddAlternative
 from homeport.debian.scripts.line_search import found_lines
 from homeport.debian.scripts.machine import Machine
-from homeport.debian.scripts.numbers import whole_number
 from homeport.debian.scripts.stream_editor import edited
+from homeport.quantities import whole_number
 
 #: Print nothing when they read nothing.
 _FILTERS = ("awk", "grep", "tr", "sed", "head", "tail", "sort", "uniq")

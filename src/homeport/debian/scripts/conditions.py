@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from homeport.debian.scripts.machine import Machine
-from homeport.debian.scripts.numbers import whole_number
+from homeport.quantities import whole_number
 
 Status = bool | None
 

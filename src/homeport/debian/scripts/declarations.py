@@ -20,7 +20,7 @@ from homeport.debian.scripts.effects import (
     MakeLink,
     SetAttributes,
 )
-from homeport.debian.scripts.numbers import whole_number
+from homeport.quantities import whole_number
 
 _MOST_LINES = 10_000
 

@@ -31,7 +31,6 @@ from homeport.debian.scripts.conditions import Status, run_test
 from homeport.debian.scripts.effects import Effect, NotUnderstood
 from homeport.debian.scripts.line_search import found_lines
 from homeport.debian.scripts.machine import Files, Machine
-from homeport.debian.scripts.numbers import whole_number
 from homeport.debian.scripts.shell_nodes import (
     branches_of_if,
     descendants,
@@ -41,6 +40,7 @@ from homeport.debian.scripts.shell_nodes import (
     writes,
 )
 from homeport.debian.scripts.shell_parser import parse_shell
+from homeport.quantities import whole_number
 
 if TYPE_CHECKING:
     import tree_sitter

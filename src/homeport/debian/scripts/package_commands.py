@@ -17,7 +17,7 @@ from homeport.debian.scripts.effects import (
 from homeport.debian.scripts.file_commands import set_attributes
 from homeport.debian.scripts.machine import DONE, FOREIGN, UNSURE, Answer, Machine
 from homeport.debian.scripts.modes import is_mode
-from homeport.debian.scripts.numbers import whole_number
+from homeport.quantities import whole_number
 
 
 def _statoverride(words: list[str], machine: Machine) -> Answer:

@@ -17,6 +17,7 @@ from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.model import Package
 from homeport.inspection.packages.rpmdb import BadRpmDatabase, read_rpm_database
 from homeport.printable import path_text
+from homeport.quantities import whole_number
 
 _STATUS_D = b"var/lib/dpkg/status.d/"
 _RPM_PLACES = (b"var/lib/rpm", b"usr/lib/sysimage/rpm", b"usr/share/rpm")
@@ -82,7 +83,7 @@ def _stanzas(text: bytes, manager: str, place: bytes) -> Iterator[Package]:
             source=source,
             source_version=version.strip("() ") or stanza.get("Version"),
             origin=stanza.get("Maintainer"),
-            size=int(size) * 1024 if size.isascii() and size.isdigit() else 0,
+            size=(whole_number(size) or 0) * 1024,
             recorded_in=_text(place),
         )
 
@@ -231,7 +232,7 @@ def _node(opened: OpenedImage) -> Iterator[Package]:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return whole_number(text) or 0
 
 
 def _text(path: bytes) -> str:
