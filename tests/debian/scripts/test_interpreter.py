@@ -241,6 +241,7 @@ def test_what_only_upgrades_and_machines_need_is_silent(text: str) -> None:
         ('{ echo a; if [ -z "$2" ]; then echo b; fi; } > /etc/x', "a\nb\n"),
         ("echo A=1 > /etc/y; sed 's/1/2/' /etc/y > /etc/x; rm -f /etc/y", "A=2\n"),
         ("echo A=1 > /etc/x; sed -i -e '/A/s/1/2/' /etc/x", "A=2\n"),
+        ('echo "a `basename /x/b`" > /etc/x', "a b\n"),
         ("a=1 b=2\necho $a$b > /etc/x", "12\n"),
         (
             "f() {\n  to=$1 n=$2\n  echo $to/$n\n}\n"

@@ -706,9 +706,10 @@ class _Walker:
         parts: list[str] = []
         for child in node.children:
             expands = child.type in ("simple_expansion", "expansion", "command_substitution")
-            if expands and b"$" in (child.text or b""):
+            sign = re.search(rb"[$`]", child.text or b"")
+            if expands and sign is not None:
                 # The grammar counts blanks before an expansion to it.
-                begin = child.start_byte + (child.text or b"").index(b"$")
+                begin = child.start_byte + sign.start()
                 parts.append(literal(data[at - start : begin - start]))
                 parts.append(self._value(child))
                 at = child.end_byte
