@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from builders.building import BuildWorld, listing
 from builders.deb import deb
@@ -110,3 +112,15 @@ def test_slices_alone_have_no_accounts(tmp_path: Path) -> None:
     world = World(tmp_path, [daemon(_FIRST)])
     world.slices(_FIRST, f"data: {{paths: [/usr/share/{_FIRST}]}}")
     assert not locked(world, f"{_FIRST}_data")
+
+
+def test_without_the_parser_of_scripts_versions_are_locked_and_numbers_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in Homeport's own image, whose packages of Debian do not have it."""
+    world = World(tmp_path, [daemon(_FIRST), daemon(_SECOND)])
+    first = world.lock(f"{_STEPS}packages: [{_SECOND}]").lockfile
+    monkeypatch.setitem(sys.modules, "tree_sitter", None)
+    again = world.lock(f"{_STEPS}packages: [{_FIRST}, {_SECOND}]", previous=first).lockfile
+    assert again.accounts == first.accounts
+    assert len(next(iter(again.platforms.values()))) == len((_FIRST, _SECOND))

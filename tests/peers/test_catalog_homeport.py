@@ -94,7 +94,7 @@ def test_every_module_finds_what_it_imports_but_two_that_debian_has_not(root: Pa
     assert (done.stdout, done.stderr) == (f"{explorer}\n", "")
     shell = "from homeport.debian.scripts.shell_parser import parse_shell; parse_shell(b'')"
     told = inside(root, "/usr/bin/python3.14", "-I", "-c", shell).stderr
-    assert "UsageError: shell scripts of packages require tree_sitter, which is not" in told
+    assert "NoShellParser: shell scripts of packages require tree_sitter, which is not" in told
 
 
 def test_it_has_no_shell_and_is_small(root: Path) -> None:

@@ -18,6 +18,7 @@ from homeport.debian.archive.state import ArchiveState, SuiteDates, SuiteState
 from homeport.debian.package import Package
 from homeport.debian.resolution.archive_order import HigherElsewhere
 from homeport.debian.resolution.resolve import LeftOut
+from homeport.debian.scripts.shell_parser import NoShellParser
 from homeport.errors import Faults
 from homeport.locking.account_numbers import account_numbers, moved_numbers
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
@@ -94,20 +95,21 @@ def lock(
     lockfile = _lockfile(recipe, state, checked, used_definitions(reached))
     if previous is not None:
         lockfile = msgspec.structs.replace(lockfile, parts=previous.parts)
-    lockfile = msgspec.structs.replace(
-        lockfile,
-        accounts=account_numbers(
-            recipe,
-            lockfile,
-            checked.contents,
-            recorded=previous.accounts if previous else NO_NUMBERS,
-            store=access.runtime.store,
-        ),
-    )
+    recorded = previous.accounts if previous else NO_NUMBERS
+    try:
+        numbers = account_numbers(
+            recipe, lockfile, checked.contents, recorded=recorded, store=access.runtime.store
+        )
+    except NoShellParser as error:  # whoever builds needs it; the versions are locked without
+        access.runtime.progress.note(
+            "lock", f"warning: numbers of accounts stay as they were recorded: {error.what}"
+        )
+        numbers = recorded
+    lockfile = msgspec.structs.replace(lockfile, accounts=numbers)
     if previous is not None and same_content(previous, lockfile):
         # Without changes no image changes: local files keep their time.
         lockfile = msgspec.structs.replace(lockfile, epoch=previous.epoch)
-    for text in moved_numbers(previous.accounts if previous else NO_NUMBERS, lockfile.accounts):
+    for text in moved_numbers(recorded, numbers):
         access.runtime.progress.note("lock", text)
     return LockResult(
         lockfile=lockfile,

@@ -24,10 +24,16 @@ _MARKS = re.compile(rb"[(){}|\[\]`<]")
 _MOST_MARKS = 4_000  # the most in a script of Debian is 600
 
 
+class NoShellParser(UsageError):
+    """The parser is not installed; what is missing is named."""
+
+    id = "no-shell-parser"
+
+
 def parse_shell(data: bytes) -> tree_sitter.Node:
     """The root of the tree.
 
-    Raises ``LimitExceeded``, and ``UsageError`` where the parser is not installed.
+    Raises ``LimitExceeded``, ``NoShellParser``.
     """
     if len(data) > LONGEST:
         raise LimitExceeded(f"a script of {human_size(len(data))}")
@@ -39,7 +45,7 @@ def parse_shell(data: bytes) -> tree_sitter.Node:
         import tree_sitter
         import tree_sitter_bash
     except ModuleNotFoundError as error:
-        raise UsageError(
+        raise NoShellParser(
             f"shell scripts of packages require {error.name}, which is not installed",
             hint="pip install tree-sitter tree-sitter-bash, or choose slices of the packages",
         ) from error
