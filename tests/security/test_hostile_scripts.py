@@ -100,6 +100,12 @@ def test_a_script_that_the_parser_could_not_bear_is_not_parsed(text: str) -> Non
     assert only.text.startswith("a script ")
 
 
+def test_a_replacement_of_sed_does_not_multiply_without_end() -> None:
+    text = "x=$(echo aaaaaaaaaa | sed 's/a/" + "&" * 2_000 + "/g')\n"
+    text += "x=$(echo $x | sed 's/a/" + "&" * 2_000 + "/g')\n" * 3
+    assert peak_memory(lambda: read(text)) < 32 << 20
+
+
 def test_programs_of_such_a_script_are_not_looked_for() -> None:
     assert called_programs(b"a|" * 40_000) == CalledPrograms()
 

@@ -81,6 +81,10 @@ def _expressions(words: list[str]) -> tuple[list[str], list[str]]:
     return expressions, rest
 
 
+#: Characters that one replacement may make of a line.
+_MOST_MADE = 1 << 20
+
+
 def _run(commands: list[_Command], text: str, *, prints: bool) -> str | None:
     lines = text.split("\n")
     last = lines.pop()
@@ -105,6 +109,8 @@ def _run(commands: list[_Command], text: str, *, prints: bool) -> str | None:
             if command.name == "p":
                 found.append(line)
             if command.find is not None:
+                if (len(line) + 1) * len(command.replacement) > _MOST_MADE:
+                    return None  # each match may become the whole replacement
                 line = command.find.sub(command.replacement, line, 0 if command.every else 1)
         if kept and prints:
             found.append(line)
