@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -191,3 +192,28 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 4096)
     except OSError:  # the other end is closed
         return b""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["init", "mailer", "--in", "locked/new", "--name", "x"],
+        ["lock", "homeport.yaml", "--lockfile", "locked/x.lock"],
+        ["sbom", "homeport.yaml", "-o", "locked/x.json"],
+        ["slice", "propose", "app", "-o", "locked/app.yaml"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named_before_the_archive_is_asked(
+    words: list[str], world: World, home: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (home / "locked").mkdir()
+    can = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: "locked" not in str(path) and can(path, mode)
+    )
+    shutil.rmtree(world.root / "mirror")
+    assert run(words) == 1
+    shown = capsys.readouterr().err
+    assert "Permission denied" in shown
+    assert "hint: choose a place that you may write to" in shown

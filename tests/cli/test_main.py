@@ -429,6 +429,31 @@ def test_an_image_that_is_not_found_beside_a_directory_of_its_name_says_what_tha
     assert program._with_folder(other, ["inspect", "redis"]).hint == "none"
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["inspect", "x", "--html"], "write --html FILE; homeport inspect --help"),
+        (["audit", "explain", "--config"], "write --config FILE; homeport audit explain --help"),
+        (["slice", "propose", "jq", "-o"], "write -o FILE; homeport slice propose --help"),
+        (["build", "--quiet=1"], "write --quiet; homeport build --help"),
+    ],
+)
+def test_an_option_without_its_value_says_how_it_is_written(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.run(words) == 2
+    assert f"\n  hint: {hint}\n" in capsys.readouterr().err
+
+
+def test_tags_of_a_name_that_is_a_folder_here_says_what_that_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app").mkdir()
+    assert program.run(["tags", "app", "--offline"]) != 0
+    assert "audit its files: homeport audit ./app" in capsys.readouterr().err
+
+
 def test_an_option_that_a_command_cannot_have_says_what_has_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -179,6 +179,12 @@ def test_a_recipe_says_of_vulnerabilities_what_a_person_said(
     recipe = built.recipe.path
     without = invoke("vex", str(recipe), "--offline")
     assert "no statements: no --tracker" in str(without.exception)
+    (tmp_path / "app").mkdir()
+    folder = invoke("vex", "./app").exception
+    assert isinstance(folder, HomeportError)
+    assert (
+        folder.hint == "app is a directory without an image; audit its files: homeport audit ./app"
+    )
     recipe.write_text(recipe.read_text() + VEX)
     done = invoke("vex", str(recipe), "--offline", "--taken", "0")
     assert done.exception is None, done.exception

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from homeport.content.files import CannotRead, CannotWrite, atomic_write, explained, write_file
+from homeport.content.files import (
+    CannotRead,
+    CannotWrite,
+    atomic_write,
+    check_place,
+    explained,
+    write_file,
+)
 
 
 def test_the_old_file_stays_when_writing_fails(tmp_path: Path) -> None:
@@ -109,3 +116,20 @@ def test_a_device_or_a_pipe_is_written_to_and_stays_what_it_is(tmp_path: Path) -
         os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_place_is_checked_before_work_that_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_place(tmp_path / "new" / "folder" / "file")
+    assert list(tmp_path.iterdir()) == []
+    check_place(Path("/dev/full"))
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite, match="Not a directory"):
+        check_place(tmp_path / "file" / "x")
+    with pytest.raises(CannotWrite, match="Is a directory"):
+        check_place(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # the superuser may write everywhere
+    with pytest.raises(CannotWrite, match="Permission denied") as found:
+        check_place(tmp_path / "absent" / "x")
+    assert found.value.hint == "choose a place that you may write to"

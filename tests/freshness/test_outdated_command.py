@@ -186,6 +186,24 @@ def test_a_file_that_is_not_there_is_a_usage_error_and_no_image(shell: Shell, na
     assert out.getvalue() == f"error: {name}: no such file or directory\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("dockerfile-cpoy", "did you mean dockerfile-copy?"),
+        ("zzzz", "homeport catalog list has the recipes; an image of Docker Hub is written"),
+    ],
+)
+def test_a_bare_name_that_is_no_recipe_is_a_usage_error_and_asks_no_registry(
+    shell: Shell, name: str, hint: str
+) -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stderr(out):
+        assert run(["outdated", name]) == 2
+    assert f"{name}: neither a recipe of the catalog, nor a file or folder here" in out.getvalue()
+    assert hint in out.getvalue()
+    assert f"docker.io/library/{name}" in out.getvalue()
+
+
 def test_an_image_that_cannot_be_read_is_told_without_counting_its_packages(shell: Shell) -> None:
     code, text = shell.run("outdated", f"{shell.host}/absent:1")
     assert (code, text.split("\n")[0]) == (1, f"{shell.host}/absent:1: could not be checked")

@@ -183,6 +183,27 @@ def test_a_slice_that_does_not_work_alone_is_named(
     assert "1 fault in slices" in shown.err
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("homeport: 1\npackage: tool\nslices: {}\n", "slices/tool.yaml defines no slices"),
+        ("a: 1\n", "slices/tool.yaml"),
+        ("homeport: 1\npackage: tool\nslices: {bins: {paths: 7}}\n", "slices/tool.yaml"),
+        ("homeport: 1\npackage: other\nslices: {bins: {paths: [/x]}}\n", "other.yaml"),
+    ],
+)
+def test_a_slice_file_without_slices_or_with_faults_is_a_usage_error_that_names_it(
+    world: Path, text: str, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for other in (world / "slices").glob("*.yaml"):
+        other.unlink()
+    (world / "slices/tool.yaml").write_text(text)
+    assert run(["slice", "check", "slices", "--platform", "linux/amd64"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert fault in shown.err
+
+
 def test_what_the_recipe_is_for_says_nothing_about_a_slice(
     world: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -278,15 +278,19 @@ class InspectionCommands(Resources):
         recipe:  whose statements count; by default ``image``, if that is one
         """
         # 40 ms that other commands save
+        from homeport.images.address import parse_source
+        from homeport.recipe.catalog import is_recipe
         from homeport.sbom.tracker import LONGEST, read_tracker
         from homeport.sbom.vex import document
 
         given = self._vex_of_recipe(recipe or image, allow_outside)
+        if not given and not is_recipe(image):
+            parse_source(image)  # a folder without an image is told so
         if not tracker and not given:
             raise UsageError(
                 "no statements: no --tracker, and no recipe with statements in vex",
-                hint="homeport vex IMAGE --tracker FILE|URL",
-            )
+                where={"image": image}, hint="homeport vex IMAGE --tracker FILE|URL",
+            )  # fmt: skip
         data = b""
         if tracker.startswith(("https://", "http://")):
             data = self._fetch_tracker(tracker)

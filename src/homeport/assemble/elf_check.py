@@ -36,7 +36,7 @@ _FOR_OTHERS = (
 _SERVE_SCRIPTS = ("adduser", "debconf", "dpkg", "init-system-helpers", "ucf")
 #: What engines set when an image does not.
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_MOST_NAMED = 4
+_MOST_EXCLUDED = 40  # in one line that can be pasted into a recipe
 _FIRST_LINE = 256  # bytes that Linux looks at (BINPRM_BUF_SIZE)
 
 
@@ -107,8 +107,11 @@ def _command_of_env(words: list[bytes]) -> str:
 def _without(paths: Iterable[bytes]) -> str:
     """The line with which the image does without files that are of no use in it."""
     texts = [path_text(path) for path in paths]
-    shown = ", ".join(texts[:_MOST_NAMED]) + (", …" if len(texts) > _MOST_NAMED else "")
-    return f"to leave it out, exclude: [{shown}]"
+    some = texts[:_MOST_EXCLUDED]
+    what = "it" if len(texts) == 1 else "them"
+    if len(texts) > len(some):
+        what = f"the first {len(some)} of {len(texts)}"
+    return f"to leave {what} out, exclude: [{', '.join(some)}]"
 
 
 class _Checker:

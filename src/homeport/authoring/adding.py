@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from homeport.authoring.archive_state import OpenArchives, check_known
-from homeport.content.files import write_file
+from homeport.content.files import check_place, write_file
 from homeport.errors import UsageError
 from homeport.printable import printable
 from homeport.recipe.catalog import current_catalog, find_recipe, lock_command
@@ -68,6 +68,8 @@ def add_packages(
     recipe = check_loaded(load_recipe(path, catalog, data=text))
     if lost := set(added) - _written(recipe):
         raise UsageError(f"cannot write {printable(sorted(lost)[0])!r} into {path}")
+    if added:
+        check_place(path)
     if archives is not None and added:
         check_known(recipe, _choices(recipe, added), archives)
     if added:

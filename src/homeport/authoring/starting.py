@@ -15,7 +15,7 @@ import msgspec
 from homeport.authoring.adding import check_entry
 from homeport.authoring.archive_state import OpenArchives, check_known
 from homeport.authoring.platform_choices import ALL_PLATFORMS, PLATFORMS
-from homeport.content.files import write_file
+from homeport.content.files import check_place, write_file
 from homeport.errors import UsageError
 from homeport.oci.platform import parse_platforms
 from homeport.recipe.catalog import current_catalog, lock_command
@@ -76,6 +76,7 @@ def start_recipe(wanted: NewRecipe, archives: OpenArchives | None) -> RecipeWrit
     platforms = tuple(map(str, parse_platforms(wanted.platforms) or ALL_PLATFORMS))
     data = _text(name, packages, platforms, wanted.program).encode()
     recipe = check_loaded(load_recipe(path, current_catalog(), data=data))
+    check_place(path)
     if archives is not None:
         check_known(recipe, recipe.packages, archives)
     write_file(path, data)

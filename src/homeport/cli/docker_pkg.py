@@ -382,7 +382,10 @@ def _configuration(directory: Path, given: Path | None) -> Path:
     for folder in (Path(), directory, directory.absolute().parent):
         if (folder / "config.yaml").is_file():
             return folder / "config.yaml"
-    return Path("config.yaml")
+    raise UsageError(
+        f"{directory}: no config.yaml here, in it or above it", where={"file": str(directory)},
+        hint="name the tree's configuration with --configfile",
+    )  # fmt: skip
 
 
 def _suffix(nightly: bool, snapshot: bool) -> str:

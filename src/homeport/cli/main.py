@@ -261,7 +261,7 @@ def run(arguments: list[str]) -> int:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group without a command
             click.echo(error.format_message())
             return 0
-        found = _usage_error(error)
+        found = _usage_error(error, arguments)
     except (KeyboardInterrupt, click.Abort):
         found = Interrupted()
     except HomeportError as error:
@@ -347,18 +347,39 @@ _MEANT = {
 }
 
 
-def _usage_error(error: click.ClickException) -> UsageError:
-    context = getattr(error, "ctx", None)
-    hint = f"{context.command_path} --help" if context is not None else None
-    if isinstance(error, click.NoSuchOption) and context is not None:
+def _usage_error(error: click.ClickException, arguments: list[str]) -> UsageError:
+    context = getattr(error, "ctx", None) or _context_of(arguments)
+    hint = f"{context.command_path} --help"
+    if isinstance(error, click.BadOptionUsage):  # no value, or one too many
+        for option in context.command.get_params(context):
+            if error.option_name in option.opts and isinstance(option, click.Option):
+                value = option.make_metavar(context) if not option.is_flag else ""
+                hint = f"write {error.option_name} {value}".rstrip() + f"; {hint}"
+    if isinstance(error, click.NoSuchOption):
         name = error.option_name
         if meant := _MEANT.get((str(context.info_name), name)):
             return UsageError(f"No such option {name!r}", hint=meant)
-    if context is not None and context.default_map:
+    if context.default_map:
         file = context.find_root().meta["homeport.project"].file
         hint = f"{hint}; defaults are from {file} (--no-project)"
     # click lists choices on lines of their own.
     return UsageError(re.sub(r"\s+", " ", error.format_message()).rstrip("."), hint=hint)
+
+
+def _context_of(arguments: list[str]) -> click.Context:
+    """The command that was typed; errors of click's parser know none."""
+    root = context = click.Context(homeport, info_name="homeport")
+    for word in arguments:
+        command = context.command
+        if isinstance(command, click.Group):
+            if child := command.get_command(context, word):
+                context = click.Context(child, info_name=word, parent=context)
+                continue
+        elif child := getattr(command, "subcommands", {}).get(word):
+            return click.Context(child, info_name=f"{context.info_name} {word}", parent=root)
+        if not word.startswith("-"):
+            break
+    return context
 
 
 def _given(arguments: list[str], option: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from homeport.cli.document_file import checked_place
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_archives import recipe_option
 from homeport.cli.recipe_options import catalog_option, mirrors_option
@@ -65,7 +66,7 @@ Examples:
     help="Name of the slice with --for and --opened-by.  [default: bins, or run]",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", callback=checked_place,
     help="Write the slice file here; it must not be there yet.  [default: standard output]",
 )  # fmt: skip
 @recipe_option

@@ -107,6 +107,28 @@ def read_input(path: Path, limit: int, name: str | None = None) -> bytes:
             return read_bounded(stream, limit, name or str(path))
 
 
+def check_place(path: Path) -> None:
+    """See to it that ``path`` can be written, before work that takes long.
+
+    What only the write itself shows (a full disk, a quota) it still may. Raises ``CannotWrite``.
+    """
+    if _is_special(path):
+        return
+    with explained(path):
+        folder = path.parent
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if os.access(folder, os.W_OK | os.X_OK):
+            return
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        reason = errno.EROFS if read_only else errno.EACCES
+        raise OSError(reason, os.strerror(reason))
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path, *, mode: int | None = None, sync: bool = True) -> Iterator[BinaryIO]:
     """A stream whose content becomes ``path`` when the block ends without an error.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -113,6 +114,8 @@ def find_subjects(
                     failed.append((str(file), error))
         elif _is_written_as_path(text) and not path.exists():
             raise UsageError(f"{text}: no such file or directory")
+        elif not set(text) & set(":/@") and not path.exists():
+            raise _unknown(text, catalog)
         else:
             images.append(text)
     if not locked and not images and not failed:
@@ -122,6 +125,16 @@ def find_subjects(
             " homeport init starts one",
         )
     return Subjects(locked=tuple(locked.values()), images=tuple(images), failed=tuple(failed))
+
+
+def _unknown(text: str, catalog: Catalog) -> UsageError:
+    """A bare name may be a misspelt recipe: no registry is asked for it."""
+    near = difflib.get_close_matches(text, catalog.names(), n=1)
+    recipe = f"did you mean {near[0]}?" if near else "homeport catalog list has the recipes;"
+    return UsageError(
+        f"{text}: neither a recipe of the catalog, nor a file or folder here",
+        hint=f"{recipe} an image of Docker Hub is written docker.io/library/{text}",
+    )
 
 
 def _of_recipe(

@@ -16,6 +16,7 @@ import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
+from homeport.content.files import check_place
 from homeport.content.store import Store
 from homeport.debian.package import PackageFile
 from homeport.errors import OutOfDate
@@ -145,6 +146,8 @@ def _lock_again(
     note("lock", _reason_text(again.recipe, again.reason, again.details))
     if again.reason == "gone":
         note("lock", f"locking {again.recipe.name} again as a whole")
+    if again.found is None:
+        check_place(paths.write)
     locked = lock(
         again.recipe,
         access,

@@ -17,7 +17,7 @@ from homeport.content.blob import Blob, verified
 from homeport.content.digest import Digest
 from homeport.content.files import atomic_write
 from homeport.content.reading import CHUNK
-from homeport.errors import UsageError
+from homeport.errors import HomeportError, UsageError
 from homeport.oci.documents import BadDocument, read_manifest_or_index
 from homeport.oci.reference import (
     DEFAULT_REGISTRY,
@@ -118,7 +118,10 @@ class PingResult(msgspec.Struct, frozen=True, kw_only=True):
 def list_tags(repository: str, open: OpenRegistries, *, match: str | None = None) -> TagList:
     """The tags of a repository; ``match`` is a glob."""
     reference = _parse(repository, default_tag="")
-    found = open(reference.registry).sources(reference).tags()
+    try:
+        found = open(reference.registry).sources(reference).tags()
+    except HomeportError as error:
+        raise error.at(registry=reference.registry, repository=reference.repository)  # noqa: B904
     if match is not None:
         found = fnmatch.filter(found, match)
     return TagList(repository=reference.name, tags=tuple(found))

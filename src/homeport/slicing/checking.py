@@ -6,6 +6,7 @@ find what it loads. What is imported or opened by name at run time is not seen.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from homeport.recipe.boundary import Boundary
 from homeport.recipe.model import Recipe
 from homeport.recipe.slices.model import SliceName
 from homeport.recipe.slices.reading import SliceFolders
+from homeport.recipe.text_files import BadRecipe
 from homeport.slicing.assembly import AssembledPackages
 from homeport.slicing.model import SlicesChecked, SliceVerdict
 
@@ -50,18 +52,34 @@ def check_slices(
     folders = tuple(dict.fromkeys(file.parent for file in files))
     boundary = Boundary((*base.boundary.roots, *(folder.resolve() for folder in folders)))
     recipe = msgspec.structs.replace(base, slices=(*folders, *base.slices), boundary=boundary)
-    known = SliceFolders(recipe.slices, boundary)
-    slices = [
-        SliceName(package=file.stem, slice=name)
-        for file in files
-        for name in SliceFolders((file.parent,), boundary).of_package(file.stem)
-    ]
-    if known.faults:
-        raise Faults(known.faults, what="faults in slice files")
+    slices, faults = _defined(files, boundary)
+    if faults:
+        raise Faults(faults, what="faults in slice files")
     verdicts = [
         verdict for slice in slices for verdict in _verdicts(slice, recipe, assemble, progress)
     ]
     return SlicesChecked(files=tuple(map(str, files)), verdicts=tuple(verdicts))
+
+
+def _defined(
+    files: Sequence[Path], boundary: Boundary
+) -> tuple[list[SliceName], list[HomeportError]]:
+    """The slices of each file, and the faults of all."""
+    slices: list[SliceName] = []
+    faults: list[HomeportError] = []
+    for file in files:
+        folder = SliceFolders((file.parent,), boundary)
+        names = folder.of_package(file.stem)
+        slices += [SliceName(package=file.stem, slice=name) for name in names]
+        faults += folder.faults
+        if not names and not folder.faults:
+            faults.append(
+                BadRecipe(
+                    f"{file} defines no slices", where={"file": str(file)},
+                    hint=f"have them proposed: homeport slice propose {shlex.quote(file.stem)}",
+                )
+            )  # fmt: skip
+    return slices, faults
 
 
 def _verdicts(
