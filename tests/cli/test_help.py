@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
 
 import click
 import pytest
 
 from homeport.cli.main import COMMANDS, homeport
 from homeport.cli.subcommand import CommandWithSubcommand
+from homeport.recipe.catalog import current_catalog
 
 VERBS = {
     "Accept", "Add", "Append", "Apply", "Assume", "Attest", "Build", "Carry", "Check", "Compare",
@@ -92,6 +95,28 @@ def test_every_command_has_an_example_of_itself_that_the_command_line_understand
             called, arguments = own[arguments[0]], arguments[1:]
         with click.Context(called, info_name=name) as context:
             _parse(called, context, arguments)
+
+
+@pytest.mark.parametrize("name", ["build", "lock", "test", "sbom", "vex", "publish", "outdated"])
+def test_a_bare_name_in_an_example_is_a_recipe_of_the_catalog(name: str) -> None:
+    known, command = set(current_catalog().names()), ALL[name]
+    arguments = [each.name or "" for each in command.params if isinstance(each, click.Argument)]
+    for line in re.sub(r"\\\n\s*", "", command.epilog or "").splitlines():
+        words = _words(line.partition(f"homeport {name}")[2])
+        with click.Context(command) as context:
+            values, _, _ = command.make_parser(context).parse_args([word for word in words if word])
+        for argument in arguments:
+            value = values.get(argument)
+            for word in value if isinstance(value, tuple) else (value,):
+                if isinstance(word, str) and re.fullmatch(r"[a-z0-9-]+", word):
+                    assert word in known, line
+
+
+@pytest.mark.parametrize("name", ["init", "add"])
+def test_a_slice_in_an_example_is_defined(name: str) -> None:
+    slices = Path(str(resources.files("homeport") / "catalog" / "slices"))
+    for package, slice in re.findall(r"([a-z0-9.+-]+)_([a-z0-9-]+)", ALL[name].epilog or ""):
+        assert f"\n  {slice}:" in (slices / f"{package}.yaml").read_text()
 
 
 def _words(line: str) -> list[str]:

@@ -90,7 +90,7 @@ Examples:
     "--all",
     "everything",
     is_flag=True,
-    help="List all images: not the 20 worst, also uncertain uses, your own, and all trees.",
+    help="List all images, not only the 20 worst: uncertain uses, your own, and all trees, too.",
 )
 @click.option(
     "--group-by",

@@ -73,8 +73,8 @@ def command(
     """Write images of registries to one file, with all that belongs to them.
 
     Signatures, attestations and rebuild kits come along, the packages from which the images can
-    be built again, and the sources of these packages. The file is an OCI layout. `homeport bundle
-    load` verifies it offline and loads it into a registry.
+    be built again, and the sources of these packages. The file is an OCI layout. 'homeport bundle
+    load' verifies it offline and loads it into a registry.
     """
     with session.app() as app:
         result = app.bundle(

@@ -36,7 +36,7 @@ def command(session: Session, *, file: Path, keys: tuple[str, ...], policy: Path
 
     Every byte is compared with its digest, the bundle with its list of contents, and source
     packages with what archives signed. With --key, or a policy that names who signs bundles, the
-    list must be signed. The images' own signatures are verified by `homeport bundle load`.
+    list must be signed. The images' own signatures are verified by 'homeport bundle load'.
     """
     with session.app() as app:
         verification = source_verification(policy=policy, require_signature=False, no_verify=False)

@@ -29,7 +29,7 @@ Examples:
 def command(session: Session, *, image: str, platform: str | None, access: RegistryAccess) -> None:
     """Print the config of IMAGE, an address, byte for byte.
 
-    Of an artifact it is what its manifest names as config. With --format json, an object with
+    For an artifact it is what its manifest names as config. With --format json, an object with
     digests, media type, size and the document.
     """
     with session.app() as app:

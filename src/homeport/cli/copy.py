@@ -69,12 +69,12 @@ Examples:
 @click.argument("words", metavar="SRC... DEST", nargs=-1, required=True, type=click.Path())
 @click.option(
     "--root", type=click.Path(file_okay=False, exists=True, path_type=Path), default=".",
-    metavar="DIR", show_default="this directory",
-    help="Root of the destination; DEST and all links on the way stay inside it.",
+    metavar="DIR", help="Root of the destination; DEST and all links on the way stay inside it."
+    "  [default: the working directory]",
 )  # fmt: skip
 @click.option(
     "--context", type=click.Path(file_okay=False, exists=True, path_type=Path), default=".",
-    metavar="DIR", show_default="this directory", help="Root of the sources.",
+    metavar="DIR", help="Root of the sources.  [default: the working directory]",
 )  # fmt: skip
 @click.option(
     "--ignore-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), metavar="FILE",

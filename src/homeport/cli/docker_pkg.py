@@ -37,12 +37,12 @@ _select = click.option(
 )  # fmt: skip
 _platforms = click.option(
     "--platform", "platforms", multiple=True, metavar="PLATFORM[,…]",
-    help="Build for these platforms. Repeatable.  [default: platforms of the configuration,"
+    help="Use these platforms. Repeatable.  [default: platforms of the configuration,"
     " else the engine's]",
 )  # fmt: skip
 _no_pull = click.option(
     "--no-pull", is_flag=True,
-    help="Build every image without asking registries, on the bases of the lockfile.",
+    help="Use the bases of the lockfile, and ask no registry what it has.",
 )  # fmt: skip
 
 

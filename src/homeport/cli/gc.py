@@ -33,8 +33,8 @@ Examples:
 def command(session: Session, *, layout: Path, dry_run: bool) -> None:
     """Remove unused blobs of an OCI layout.
 
-    Blobs stay that a line of index.json leads to, with what refers to them. Do not write to
-    the layout with other tools at the same time.
+    Blobs that index.json leads to are kept, with what refers to them. Do not write to the
+    layout with other tools at the same time.
     """
     with session.app() as app:
         done = app.gc(layout, dry_run=dry_run)

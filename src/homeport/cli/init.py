@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Examples:
   homeport init                               asks, on a terminal
   homeport init curl ca-certificates --name fetch --program /usr/bin/curl
-  homeport init busybox_bins --in images/tools --platform linux/amd64,linux/arm64
+  homeport init busybox-static_bins --in images/tools --platform linux/amd64,linux/arm64
 """,
 )
 @click.argument("packages", nargs=-1, metavar="[PACKAGE|PACKAGE_SLICE]...")

@@ -31,6 +31,7 @@ Examples:
   homeport inspect docker-daemon:app:dev --layer 3
   homeport inspect docker://docker/dockerfile-copy --binary /copy
   homeport inspect docker-archive:app.tar --format json
+  homeport inspect oci:./app --html app.html
 """,
 )
 @click.argument("image")

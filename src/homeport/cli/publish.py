@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   homeport publish ./my/homeport.yaml registry.example/team/tool --version 1.2
-  homeport publish one two registry.example/team      # team/one and team/two
+  homeport publish curl git registry.example/team     # team/curl and team/git
   homeport publish images/ registry.example/team      # every recipe below images/
 """,
 )

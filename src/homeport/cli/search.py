@@ -43,7 +43,7 @@ Examples:
 @mirrors_option
 @click.option(
     "--limit-to", "most", type=click.IntRange(min=0), default=50, show_default=True,
-    metavar="N", help="Print at most so many packages; 0: all of them.",
+    metavar="N", help="Print at most N packages; 0: all of them.",
 )  # fmt: skip
 @catalog_option
 @common

@@ -24,6 +24,7 @@ Examples:
   homeport verify-helper docker://registry.example/dockerfile-copy:latest \\
       --engine unix:///run/docker.sock
   homeport verify-helper oci:binfmt.oci --case linux/arm64
+  homeport verify-helper oci:homeport.oci --kind recipe-frontend
 """,
 )
 @click.argument("image")

@@ -46,6 +46,16 @@ _NO_FILE = frozenset(
 )
 
 
+def write_hint(error: OSError) -> str | None:
+    """What to do when a write failed."""
+    return {
+        errno.ENOSPC: "free some space there, then run the same command again",
+        errno.EDQUOT: "your disk quota there is used up; free some space and run it again",
+        errno.EROFS: "choose a place that is writable",
+        errno.EACCES: "choose a place that you may write to",
+    }.get(error.errno or 0)
+
+
 @contextlib.contextmanager
 def explained(path: Path, doing: str = "write") -> Iterator[None]:
     """Turn an ``OSError`` inside the block into ``CannotWrite`` that names ``path``.
@@ -57,12 +67,7 @@ def explained(path: Path, doing: str = "write") -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         kind = CannotRead if doing == "read" else CannotWrite
-        hint = {
-            errno.ENOSPC: "free some space there, then run the same command again",
-            errno.EDQUOT: "your disk quota there is used up; free some space and run it again",
-            errno.EROFS: "choose a place that is writable",
-            errno.EACCES: "choose a place that you may write to",
-        }.get(error.errno or 0)
+        hint = write_hint(error)
         if kind is CannotRead and error.errno == errno.EACCES:
             hint = "ask its owner for read permission"
         raise kind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -87,6 +88,31 @@ def test_nothing_is_written_through_links_that_lie_in_the_directory(tmp_path: Pa
     with pytest.raises(CannotExtract, match=r"directory d: d exists and is not a directory$"):
         out(image, tmp_path / "out", "/d")
     assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        (errno.ENOSPC, "free some space there, then run the same command again"),
+        (errno.EROFS, "choose a place that is writable"),
+    ],
+)
+def test_a_place_that_takes_nothing_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int, hint: str
+) -> None:
+    made = os.open
+
+    def refused(path: str, flags: int, *more: int, **named: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(reason, os.strerror(reason))
+        return made(path, flags, *more, **named)
+
+    image = opened(layer(file("a", b"1")))
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(CannotExtract, match=f"cannot write to .*: {os.strerror(reason)}") as found:
+        out(image, tmp_path / "out", "a")
+    assert found.value.hint == hint
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

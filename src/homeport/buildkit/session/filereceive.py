@@ -22,6 +22,7 @@ from homeport.buildkit.protobuf import BadMessage, decode, encode
 from homeport.buildkit.protocol.control import DATA, ERR, FIN, REQ, STAT, Packet, Stat
 from homeport.buildkit.protocol.go_filemode import DIRECTORY, SYMLINK, TYPES
 from homeport.buildkit.session.filesync import Wire, framed
+from homeport.content.files import write_hint
 from homeport.copying.errors import shown
 from homeport.errors import HomeportError
 
@@ -55,8 +56,8 @@ async def receive_folder(path: Path, wire: Wire) -> Received:
     except OSError as error:
         raise CannotReceive(
             f"cannot write what was built: {error.strerror or error}",
-            where={"file": str(error.filename or path)},
-        ) from error
+            where={"file": str(error.filename or path)}, hint=write_hint(error),
+        ) from error  # fmt: skip
     return Received(entries=receiving.count, skipped=tuple(receiving.skipped))
 
 

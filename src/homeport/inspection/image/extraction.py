@@ -18,6 +18,7 @@ from typing import BinaryIO
 import msgspec
 
 from homeport.budget import Budget
+from homeport.content.files import write_hint
 from homeport.copying.errors import shown
 from homeport.copying.metadata import Metadata
 from homeport.copying.rooted import Rooted, RootedDirectory
@@ -116,7 +117,7 @@ def extract(opened: OpenedImage, paths: Sequence[bytes], folder: Path) -> Extrac
         raise CannotExtract(
             f"cannot write to {folder}: {error.strerror}",
             where={"file": str(folder)},
-            hint="choose an empty directory" if error.errno == errno.EEXIST else None,
+            hint="choose an empty directory" if error.errno == errno.EEXIST else write_hint(error),
         ) from error
 
 
