@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from builders.inspection import directory, file, hardlink, layer, member, opened, symlink, whiteout
+from homeport.copying.rooted import RootedDirectory
 from homeport.errors import UsageError
 from homeport.inspection.image.extraction import (
     CannotExtract,
@@ -100,16 +101,12 @@ def test_nothing_is_written_through_links_that_lie_in_the_directory(tmp_path: Pa
 def test_a_place_that_takes_nothing_is_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int, hint: str
 ) -> None:
-    made = os.open
-
-    def refused(path: str, flags: int, *more: int, **named: int) -> int:
-        if flags & os.O_CREAT:
-            raise OSError(reason, os.strerror(reason))
-        return made(path, flags, *more, **named)
+    def refused(*_: object) -> None:
+        raise OSError(reason, os.strerror(reason))
 
     image = opened(layer(file("a", b"1")))
     (tmp_path / "out").mkdir()
-    monkeypatch.setattr(os, "open", refused)
+    monkeypatch.setattr(RootedDirectory, "create_file", refused)
     with pytest.raises(CannotExtract, match=f"cannot write to .*: {os.strerror(reason)}") as found:
         out(image, tmp_path / "out", "a")
     assert found.value.hint == hint
