@@ -253,6 +253,28 @@ def link(name: str, target: str) -> tarfile.TarInfo:
     return info
 
 
+def device(name: str, kind: bytes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, "etc/passwd"
+    return info
+
+
+def with_line(line: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
+    name = "recipe/homeport.yaml"
+    return lambda files: {**files, name: f"{line}\n".encode() + files[name]}
+
+
+def described(old: str, new: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
+    """With another line in ``kit.json``."""
+
+    def change(files: dict[str, bytes]) -> dict[str, bytes]:
+        data = files["kit.json"]
+        assert old.encode() in data
+        return {**files, "kit.json": data.replace(old.encode(), new.encode())}
+
+    return change
+
+
 def without(name: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
     return lambda files: {path: data for path, data in files.items() if path != name}
 
@@ -281,6 +303,49 @@ def recipe_with(line: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
         (lambda files: files, [link("catalog", "/etc")], "holds a symlink"),
         (lambda files: files, [link("recipe/slices", "/etc")], "differs"),
         (recipe_with("{from: /etc/hostname, to: /srv}"), [], "hostname"),
+        (recipe_with("{from: at, to: /srv}"), [link("recipe/at", "/etc/hostname")], "'at'"),
+        (recipe_with("{from: at/passwd, to: /srv}"), [link("recipe/at", "/etc")], "'passwd'"),
+        (
+            recipe_with("{from: at, to: /srv}"),
+            [link("recipe/at", "on"), link("recipe/on", "/etc/hostname")],
+            "'at' from outside",
+        ),
+        (
+            recipe_with("{from: own/e, to: /srv}"),
+            [link("recipe/own/e", "/proc/self/environ")],
+            "'e'",
+        ),
+        (without("recipe/key.asc"), [link("recipe/key.asc", "/etc/passwd")], "'key.asc'"),
+        (with_line("local_packages: at"), [link("recipe/at", "/etc")], "outside the recipe"),
+        (with_line("extends: ./at.yaml"), [link("recipe/at.yaml", "/etc/passwd")], "outside"),
+        (
+            described('"recipe/homeport.yaml"', '"recipe/at/homeport.yaml"'),
+            [link("recipe/at", "own")],
+            "lacks 'recipe/at/homeport.yaml'",
+        ),
+        (
+            described('"moved": {}', '"moved": {"own": "recipe/at/x"}'),
+            [link("recipe/at", "/etc")],
+            "lacks 'recipe/at/x'",
+        ),
+        (described('"moved": {}', '"moved": {"own": "recipe/../../../etc/hostname"}'), [], "lacks"),
+        (
+            described('"source_date_epoch": null', '"source_date_epoch": -99999999999999'),
+            [],
+            "kit.json cannot be read",
+        ),
+        (
+            described('"source_date_epoch": null', f'"source_date_epoch": {10**18}'),
+            [],
+            "kit.json cannot be read",
+        ),
+        (lambda files: files, [link("recipe/own/below/l", "")], "cannot write"),
+        (lambda files: files, [link("recipe/" + "n" * 300, "x")], "File name too long"),
+        (lambda files: files, [tarfile.TarInfo("recipe/" + "n" * 300)], "File name too long"),
+        (lambda files: files, [tarfile.TarInfo("recipe/../../x")], "leaves the root"),
+        (lambda files: files, [device("recipe/own/f", tarfile.FIFOTYPE)], "holds a fifo"),
+        (lambda files: files, [device("recipe/own/f", tarfile.CHRTYPE)], "holds a char"),
+        (lambda files: files, [device("recipe/own/f", tarfile.LNKTYPE)], "no target"),
         (recipe_with("{from: ../../../../../../etc/hostname, to: /srv}"), [], "hostname"),
     ],
 )

@@ -26,7 +26,7 @@ PLACE = FilePosition(file="tests.yaml", line=1)
 def root(tmp_path: Path) -> running.Root:
     """The files of an image, with one program to come."""
     if not running._namespaces():
-        pytest.xfail("this machine allows no user namespaces, and so no program is run")
+        pytest.skip("this machine allows no user namespaces, and so no program is run")
     folder = tmp_path / "root"
     (folder / "bin").mkdir(parents=True)
     devices = running._places(folder)

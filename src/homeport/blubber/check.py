@@ -16,6 +16,7 @@ import msgspec
 from homeport.blubber.expansion import IncludeLoop, Values, expand, plain
 from homeport.blubber.policy import read_policy
 from homeport.blubber.schema import LOCAL, BadBlubber, read_configuration
+from homeport.budget import Budget
 from homeport.content.files import open_input
 from homeport.content.reading import read_bounded
 from homeport.dockerfile.syntax import find_syntax
@@ -27,6 +28,7 @@ from homeport.yamlfile.shapes import FieldValues
 SCHEMA = "homeport-blubber-check/v1"
 _SINGLE = ("node", "php", "python", "builder")
 _FRONTEND_NAME = "blubber"
+_VARIANT = 20  # steps to look at one
 _NATIVE = (0, 24)  # the first frontend that makes LLB itself
 _RAISE = "raise the # syntax= line to v0.24.0 or later"
 #: Blubber expands these before the shell sees them, to nothing (facts of its instruction package).
@@ -75,7 +77,10 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(file: Path, policy: Path | None = None) -> Checked:
-    """Raises ``Faults`` with every fault of the file, ``BadBlubber``, ``UsageError``."""
+    """Raises ``Faults`` with every fault of the file, ``BadBlubber``, ``UsageError``.
+
+    Raises ``TooLarge`` for one whose variants inherit too much.
+    """
     data = _read(file)
     read, reader = read_configuration(data, str(file))
     faults = list(reader.faults)
@@ -106,6 +111,7 @@ class _Checking:
         self.file = file
         self.faults: list[HomeportError] = []
         self.expanded: dict[str, Values] = {}
+        self._budget = Budget(file)
         self._read: dict[str, FieldValues] = read.get("variants") or {} if read else {}
         own = {name: plain(each) for name, each in self._read.items()}
         common = {
@@ -119,7 +125,7 @@ class _Checking:
                 if included not in own:
                     self._fault(name, "includes", f"includes the unknown variant {included!r}")
             try:
-                self.expanded[name] = expand(name, common, own)
+                self.expanded[name] = expand(name, common, own, self._budget)
             except IncludeLoop as loop:
                 if loop.members not in loops:
                     loops.append(loop.members)
@@ -174,10 +180,12 @@ class _Checking:
         pending = [name]
         while pending:
             values = self.expanded[pending.pop()]
+            self._budget.steps(_VARIANT)
             if values.get("base"):
                 images.setdefault(values["base"])
             images.update(dict.fromkeys(self._sources(values)))
             for each in (*_artifacts(values), *_mounts(values)):
+                self._budget.steps(1)
                 stage = each.get("from", LOCAL)
                 if stage in self.expanded and stage != name and stage not in stages:
                     stages[stage] = None

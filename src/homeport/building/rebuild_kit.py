@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 import msgspec
 
@@ -55,6 +56,10 @@ _DECIDES = ("building/rebuild_kit.py", "assemble/local_files.py", "tree")
 _SOURCE = Source(kind="local", name="rebuild kit")
 
 
+#: Since 1970, as the variable SOURCE_DATE_EPOCH takes them.
+_Seconds = Annotated[int, msgspec.Meta(ge=0, lt=10**11)]
+
+
 class KitDescription(msgspec.Struct, frozen=True, kw_only=True):
     """``kit.json``: how to build from the files beside it.
 
@@ -71,7 +76,7 @@ class KitDescription(msgspec.Struct, frozen=True, kw_only=True):
     level: int | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
-    source_date_epoch: int | None = None
+    source_date_epoch: _Seconds | None = None
     attest: tuple[str, ...] = ()
     moved: dict[str, str] = {}
 

@@ -71,7 +71,7 @@ def image_names(files: Files) -> list[Reference]:
             name = parse_reference(text)
         except UsageError as error:
             raise BadBundle(f"{files.place} is not a bundle: {error.what}") from error
-        if str(name) != text:
+        if str(name) != text or name.digest is not None:  # a digest would be one that it says
             raise BadBundle(f"{files.place} is not a bundle: it names an image {printable(text)}")
         found.append(name)
     if not found:

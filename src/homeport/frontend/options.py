@@ -92,7 +92,7 @@ def _below(given: Mapping[str, str], prefix: str) -> dict[str, str]:
 def _epoch(text: str) -> int | None:
     if not text:
         return None
-    if not text.isdecimal() or len(text) > 12:
+    if not (text.isascii() and text.isdigit() and len(text) <= 11):
         raise UsageError(f"invalid SOURCE_DATE_EPOCH {text!r}: seconds since 1970 are expected")
     return int(text)
 

@@ -10,9 +10,10 @@ import os
 from pathlib import Path
 
 from homeport.content.blob import verified
+from homeport.content.files import explained
 from homeport.errors import AnswerNo
 from homeport.progress import CancelToken
-from homeport.tree.node import Tree
+from homeport.tree.node import Node, Tree
 
 
 def write_plain_folder(
@@ -23,7 +24,7 @@ def write_plain_folder(
 
     what:        the thing that it is, such as ``rebuild kit``
     links_below: how paths begin that may be symbolic links
-    Raises ``AnswerNo`` for other links and devices.
+    Raises ``AnswerNo`` for other links and devices, ``CannotWrite`` for a name that is too long.
     """
     links: list[tuple[Path, bytes]] = []
     folder.mkdir(mode=0o700)
@@ -31,19 +32,25 @@ def write_plain_folder(
         if not path:
             continue
         to = folder / os.fsdecode(path)
-        if node.type == "directory":
-            to.mkdir(mode=0o700)
-        elif node.type == "file":
-            with to.open("xb") as file:
-                if node.content is not None:
-                    with verified(node.content, f"a file of the {what}") as stream:
-                        while data := stream.read(1 << 20):
-                            cancel.check()
-                            file.write(data)
-            to.chmod(node.mode & 0o777 | 0o600)
-        elif node.type == "symlink" and links_below and path.startswith(links_below):
-            links.append((to, node.target))
-        else:
-            raise AnswerNo(f"invalid {what}: it holds a {node.type}, {to.relative_to(folder)}")
+        with explained(to):
+            if node.type == "directory":
+                to.mkdir(mode=0o700)
+            elif node.type == "file":
+                _write(node, to, what, cancel)
+            elif node.type == "symlink" and links_below and path.startswith(links_below):
+                links.append((to, node.target))
+            else:
+                raise AnswerNo(f"invalid {what}: it holds a {node.type}, {to.relative_to(folder)}")
     for to, target in links:  # last, so that nothing is written through one
-        os.symlink(target, os.fsencode(to))
+        with explained(to):
+            os.symlink(target, os.fsencode(to))
+
+
+def _write(node: Node, to: Path, what: str, cancel: CancelToken) -> None:
+    with to.open("xb") as file:
+        if node.content is not None:
+            with verified(node.content, f"a file of the {what}") as stream:
+                while data := stream.read(1 << 20):
+                    cancel.check()
+                    file.write(data)
+    to.chmod(node.mode & 0o777 | 0o600)

@@ -21,6 +21,7 @@ from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import BLOCK, TarReader
 from homeport.errors import TooLarge
 from homeport.images.storage.files import BadLayout, missing
+from homeport.printable import printable
 from homeport.quantities import human_size
 from homeport.runtime import Runtime
 from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
@@ -41,6 +42,7 @@ class ArchiveFiles:
         self._place = place
         self._files: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
+        self._documents: dict[str, str] = {}  # members at the top, and what they are
         self._list()
 
     @property
@@ -84,6 +86,7 @@ class ArchiveFiles:
                         f"{self._place} contains a sparse file; no image tool writes any"
                     )
                 name = self._clean(member.name)
+                self._check_once(name, member.kind)
                 if member.kind == "file":
                     self._add(name, headers.position, member.size)
                     headers.step(member.size + -member.size % BLOCK)
@@ -101,10 +104,21 @@ class ArchiveFiles:
                 where={"file": self._place},
             ) from error
 
+    def _check_once(self, name: str, kind: str) -> None:
+        """Documents decide what the image is: two of one name are two images for two readers.
+
+        Also where one is a link, a pipe or the like, which one reader follows and another skips.
+        """
+        if "/" in name:
+            return
+        before = self._documents.get(name)
+        if before is not None and (before, kind) != ("directory", "directory"):
+            raise BadLayout(
+                f"{self._place} holds {printable(name)} twice", where={"file": self._place}
+            )
+        self._documents[name] = kind
+
     def _add(self, name: str, start: int, size: int) -> None:
-        # Documents decide what the image is: two of one name are two images for two readers.
-        if name in self._files and "/" not in name:
-            raise BadLayout(f"{self._place} holds {name} twice", where={"file": self._place})
         self._links.pop(name, None)
         self._files[name] = (start, size)
 
