@@ -123,7 +123,7 @@ def test_the_audit_of_the_readme_is_what_it_prints(home: Path, tmp_path: Path) -
     printed = homeport(home, "audit", ".", cwd=tmp_path).stdout.splitlines()
     block = re.search(r"\$ homeport audit \.\n(.*?)```", README.read_text(), re.DOTALL)
     assert block is not None
-    assert [line for line in block[1].splitlines() if line not in printed] == []
+    assert block[1].splitlines() == printed
 
 
 def test_links_of_the_readme_work_outside_of_the_repository() -> None:

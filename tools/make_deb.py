@@ -110,10 +110,15 @@ py3clean -p homeport /usr/lib/homeport
 
 def main() -> None:
     """Build one package and print its path."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--suite", choices=SUITES, default="trixie")
-    parser.add_argument("--architecture", choices=MACHINES, default="amd64")
-    parser.add_argument("directory", type=Path)
+    parser = argparse.ArgumentParser(
+        prog="./dev deb",
+        description=(__doc__ or "").partition("\n")[0],
+        epilog="Needs dpkg-deb and PyPI. The same checkout gives the same bytes.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--suite", choices=SUITES, default="trixie", help="Debian release")
+    parser.add_argument("--architecture", choices=MACHINES, default="amd64", help="of the machine")
+    parser.add_argument("directory", type=Path, help="where the package is written")
     asked = parser.parse_args()
     asked.directory.mkdir(parents=True, exist_ok=True)
     os.umask(0o022)
