@@ -23,7 +23,8 @@ from homeport.quantities import human_size
 _PATIENCE = 600.0  # seconds
 _LONGEST = 256 << 20  # bytes of output
 _WORDS = 4096  # bytes of what git says of an error
-_LOGIN = re.compile(r"(https?://)[^/@\s]+@")
+#: Of other schemes only with a password: ``ssh://git@host`` says nothing secret.
+_LOGIN = re.compile(r"(https?://)[^/@\s]+@|([a-z][a-z0-9+.-]*://)[^/@\s:]*:[^/@\s]*@")
 #: What git says where the program that writes the pack was stopped, by its bound or by a fault.
 _TOO_LARGE = b"invalid index-pack output"
 #: Nothing that a repository configures is run.
@@ -121,8 +122,8 @@ def _finish(process: subprocess.Popen[bytes], seconds: float, limit: int) -> tup
 
 
 def without_login(text: str) -> str:
-    """``text`` whose URLs have lost user and password."""
-    return _LOGIN.sub(r"\1", text)
+    """``text`` whose URLs have lost their passwords, and those of web servers the user, too."""
+    return _LOGIN.sub(r"\1\2", text)
 
 
 def _failure(folder: Path, command: str, data: bytes, *, strangers: bool) -> GitFailed:

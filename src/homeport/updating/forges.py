@@ -20,6 +20,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from homeport.errors import HomeportError, Interrupted, UsageError
+from homeport.gitprogram import without_login
 from homeport.net.client import Client
 from homeport.net.retries import READ, TOKEN
 from homeport.net.url import Url
@@ -98,8 +99,9 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def mark(self) -> str:
-        found = _MARK.search(self.text)
-        return found[1] if found else ""
+        """Of the last one: the text quotes the news of packages, which may spell another."""
+        found = _MARK.findall(self.text)
+        return found[-1] if found else ""
 
 
 def mark_of(tree: str) -> str:
@@ -130,7 +132,8 @@ def find_place(remote: str, environment: Mapping[str, str], kind: Kind | None = 
         return Place(kind="github", api=api, web=url, project=name)
     if not host:
         raise UsageError(
-            f"the remote {printable(remote)} is not at a forge: a request cannot be opened there",
+            f"the remote {printable(without_login(remote))} is not at a forge: a request cannot be"
+            " opened there",
             hint="name another remote: --remote NAME",
         )
     if kind is None:

@@ -19,6 +19,7 @@ from homeport.freshness.model import Change, FileChange, Subject
 from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest, judge_subjects
 from homeport.freshness.recipe_graph import in_order
 from homeport.freshness.subjects import LockedSubject, Subjects, find_subjects
+from homeport.known_secrets import keep_secret
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.changes import package_changes
 from homeport.locking.lock import lock
@@ -158,8 +159,7 @@ def _home(subjects: Subjects, request: UpdateRequest, access: UpdateAccess) -> _
         return None
     files = [subject.stored.path for subject in subjects.locked]
     first = files[0] if files else request.directory / "homeport.yaml"
-    token = request.request and bool(access.environment.get(TOKEN, ""))
-    repository = open_repository(first, token=token)
+    repository = open_repository(first, token=request.request and bool(_token(access)))
     for path in files:
         repository.relative(path)
     if not request.request:
@@ -378,7 +378,7 @@ def _request(
     access: UpdateAccess,
 ) -> UpdateResult:
     """Push the branch and open, change or close the request."""
-    token = access.environment.get(TOKEN, "")
+    token = _token(access)
     repository, place = home.repository, home.place
     assert place is not None
     there = repository.remote_branch(request.remote, request.branch)
@@ -422,6 +422,13 @@ def _request(
             text=text,
         )  # fmt: skip
     return msgspec.structs.replace(result, commit=commit if pushed else "", request=outcome)
+
+
+def _token(access: UpdateAccess) -> str:
+    """The token for the forge; empty without one. A forge may repeat it in an error."""
+    token = access.environment.get(TOKEN, "")
+    keep_secret(token)
+    return token
 
 
 def _open_one(requests: Sequence[OpenRequest]) -> OpenRequest | None:
