@@ -179,7 +179,9 @@ def test_what_the_page_shows_of_a_lockfile_is_what_is_printed(
 ) -> None:
     capfd.readouterr()
     assert run(["outdated", "./my/homeport.yaml"]) == 4
-    lines = capfd.readouterr().out.splitlines()
+    printed = capfd.readouterr()
+    assert "hint: lock what is newer: homeport update ./my/homeport.yaml\n" in printed.err
+    lines = printed.out.splitlines()
     assert lines[0].startswith("tool: 2 of 2 packages newer, 1 security fix, locked ")
     assert any(
         line.startswith("  security  libzstd1  1-1 → 1-1+deb13u1  [CVE-2026-1000; since ")

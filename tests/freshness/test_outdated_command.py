@@ -190,7 +190,7 @@ def test_a_file_that_is_not_there_is_a_usage_error_and_no_image(shell: Shell, na
     ("name", "hint"),
     [
         ("dockerfile-cpoy", "did you mean dockerfile-copy?"),
-        ("zzzz", "homeport catalog list has the recipes; an image of Docker Hub is written"),
+        ("zzzz", "homeport catalog list has the recipes; an image is written REGISTRY/zzzz"),
     ],
 )
 def test_a_bare_name_that_is_no_recipe_is_a_usage_error_and_asks_no_registry(

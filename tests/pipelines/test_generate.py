@@ -305,6 +305,9 @@ def test_every_job_looks_in_the_catalog_that_was_named(
     assert len(commands) == 4
     assert all("tool --catalog ours" in command for command in commands)
     assert run([*asked, "--catalog", "our own"]) == 2
+    Path(".gitlab-ci.yml").unlink()
+    assert run(asked) == 2  # Homeport's catalog has no such recipe, and no folder is there
+    assert not Path(".gitlab-ci.yml").exists()
 
 
 def test_gitlabs_own_registry_may_be_named_by_its_variable(tmp_path: Path) -> None:

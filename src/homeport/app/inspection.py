@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from homeport.sbom.vex import VexStatement
 
 
+_NEEDS_TRACKER = "homeport vex IMAGE --tracker FILE|URL"
+
+
 class InspectionCommands(Resources):
     """What commands do to look into images."""
 
@@ -278,7 +281,7 @@ class InspectionCommands(Resources):
         recipe:  whose statements count; by default ``image``, if that is one
         """
         # 40 ms that other commands save
-        from homeport.images.address import parse_source
+        from homeport.images.address import folder_hint, parse_source
         from homeport.recipe.catalog import is_recipe
         from homeport.sbom.tracker import LONGEST, read_tracker
         from homeport.sbom.vex import document
@@ -289,7 +292,7 @@ class InspectionCommands(Resources):
         if not tracker and not given:
             raise UsageError(
                 "no statements: no --tracker, and no recipe with statements in vex",
-                where={"image": image}, hint="homeport vex IMAGE --tracker FILE|URL",
+                where={"image": image}, hint=folder_hint(Path(image)) or _NEEDS_TRACKER,
             )  # fmt: skip
         data = b""
         if tracker.startswith(("https://", "http://")):

@@ -167,9 +167,9 @@ def install(
     """
     if not rootless:
         raise UsageError(
-            "registering for the whole machine is the image's own business",
-            hint="docker run --privileged --rm IMAGE --install all; in a user namespace:"
-            f" homeport binfmt install --rootless {shlex.quote(image)}",
+            "homeport registers emulators only in a user namespace: --rootless is missing",
+            hint=f"homeport binfmt install --rootless {shlex.quote(image)}; for the whole machine,"
+            f" as root: docker run --privileged --rm {shlex.quote(image)} --install all",
         )
     with session.app() as app:
         found = app.binfmt_install(

@@ -128,6 +128,7 @@ def command(
     # 30 ms that --help saves
     from homeport.freshness.outdated import OutdatedRequest, exit_code
     from homeport.freshness.report.json import report_document
+    from homeport.freshness.report.results import update_command
     from homeport.freshness.report.text import report_text
     from homeport.freshness.report.writing import OutdatedFiles
 
@@ -157,7 +158,9 @@ def command(
         case 3:
             raise AnswerNo("a rule is broken")
         case 4:
-            hint = "lock what is newer: homeport update"
+            newer = list(filter(None, map(update_command, report.subjects)))
+            names = [each.removeprefix("homeport update") for each in newer if subjects]
+            hint = f"lock what is newer: homeport update{''.join(names)}" if newer else None
             raise OutOfDate("something is newer", hint=hint)
         case 1:
             raise HomeportError("not everything could be checked")

@@ -11,8 +11,9 @@ from homeport.cli.options import Session, common
 from homeport.cli.pipelines_convert import command as convert
 from homeport.cli.recipe_options import catalog_option
 from homeport.cli.subcommand import CommandWithSubcommand
-from homeport.errors import AnswerNo
+from homeport.errors import AnswerNo, UsageError
 from homeport.pipelines.request import SYSTEMS, PipelineRequest, System
+from homeport.recipe.catalog import is_recipe
 
 
 @click.command(
@@ -80,6 +81,12 @@ def command(
         sign=sign, stage=stage, file=file, check=check,
     )  # fmt: skip
     with session.app() as app:
+        for name in recipes:
+            if not (Path(name).exists() or is_recipe(name)):
+                raise UsageError(
+                    f"{name}: neither a recipe of the catalog, nor a file or folder here",
+                    hint="name recipes, or folders with recipes, such as images/",
+                )
         done = app.pipelines(request)
     are = "are" if done.others else "is"
     state = f"{are} up to date" if done.current else f"{are} out of date" if check else "written"

@@ -222,7 +222,7 @@ def _typed(wanted: str, directory: Path) -> str:
     if not path.is_absolute() or not path.is_relative_to(directory):
         return wanted
     name = str(path.relative_to(directory))
-    return name if "/" in name else f"./{name}"
+    return name if "/" in name or name == "." else f"./{name}"
 
 
 def _judge_image(run: _Run, address: str) -> Subject:

@@ -129,11 +129,11 @@ def find_subjects(
 
 def _unknown(text: str, catalog: Catalog) -> UsageError:
     """A bare name may be a misspelt recipe: no registry is asked for it."""
-    near = difflib.get_close_matches(text, catalog.names(), n=1)
+    near = difflib.get_close_matches(text, catalog.names(), n=1, cutoff=0.75)
     recipe = f"did you mean {near[0]}?" if near else "homeport catalog list has the recipes;"
     return UsageError(
         f"{text}: neither a recipe of the catalog, nor a file or folder here",
-        hint=f"{recipe} an image of Docker Hub is written docker.io/library/{text}",
+        hint=f"{recipe} an image is written REGISTRY/{text}, such as docker.io/library/{text}",
     )
 
 

@@ -84,7 +84,8 @@ def update_command(subject: Subject) -> str:
     """The command that locks what is newer; empty if there is nothing, or no recipe to lock."""
     if not subject.wanted or not subject.of("security", "update", "rebuild"):
         return ""
-    return f"homeport update {shlex.quote(printable(subject.wanted))}"
+    name = f"./{subject.wanted}" if subject.wanted.startswith("-") else subject.wanted
+    return f"homeport update {shlex.quote(printable(name))}"
 
 
 def _finding(
