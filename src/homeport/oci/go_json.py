@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -119,6 +119,7 @@ class _Pairs(list[tuple[str, Any]]):
     """An object with its keys in their order, each as often as it is there."""
 
 
+@lru_cache(maxsize=256)  # the same few keys stand in every entry of a document
 def _fold(key: str) -> str:
     return key.translate(_FOLDED).lower()
 
@@ -190,11 +191,13 @@ def _ambiguous(value: Any, shape: Any) -> Iterator[str]:
     if isinstance(value, _Pairs):
         yield from _ambiguous_keys(value, shape)
         for key, item in value:
-            yield from _ambiguous(item, _inner(shape, key))
+            if isinstance(item, list):  # an object or a list; other values have no keys
+                yield from _ambiguous(item, _inner(shape, key))
     elif isinstance(value, list):
         inner = _plain(get_args(shape)[0]) if get_origin(shape) in (tuple, list) else None
         for item in value:
-            yield from _ambiguous(item, inner)
+            if isinstance(item, list):
+                yield from _ambiguous(item, inner)
 
 
 def _inner(shape: Any, key: str) -> Any:
