@@ -7,6 +7,7 @@ escapes here:
     printable(value)     each value that a message or table contains: one line
     output_text(text)    everything written to a terminal, once more, at the border (``cli``)
     json_text(text)      everything written as JSON
+    shell_path(path)     a path in a command that we print
 
 Line breaks come from our templates only, so a value cannot begin a line of its own.
 
@@ -17,6 +18,7 @@ of this package exists; a test compares the two.
 from __future__ import annotations
 
 import re
+import shlex
 
 from homeport.known_secrets import LEAST, LEAST_IN_RESULTS, without_secrets
 
@@ -63,6 +65,11 @@ def json_text(text: str, encoding: str | None = None, *, result: bool = False) -
     if not (encoding or "utf-8").lower().startswith(("utf-", "utf8")):
         return _UNUSUAL.sub(lambda found: "".join(_json_escape(ord(c)) for c in found[0]), text)
     return _UNUSUAL.sub(_json_escapes, text)
+
+
+def shell_path(path: str) -> str:
+    """A path as a word of a command that the user can paste: never an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
 def path_text(path: bytes) -> str:

@@ -37,7 +37,9 @@ def stored(here: BuildWorld) -> list[Path]:
 
 DAMAGE = {
     "a flipped bit": lambda data: (
-        data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+        data[: len(data) // 2]
+        + bytes([(data or b"0")[len(data) // 2] ^ 1])
+        + data[len(data) // 2 + 1 :]
     ),
     "a lost end": lambda data: data[: len(data) // 2],
     "nothing but zeros": lambda data: bytes(len(data)),

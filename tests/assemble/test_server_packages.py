@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from scripts_read import server_packages
+from benchmarks.scripts_read import server_packages
 
 
 def test_the_list_names_two_hundred_packages_each_once() -> None:

@@ -66,7 +66,8 @@ def test_the_worst_images_are_listed_and_all_are_counted(
     lay_out({"Dockerfile": "\n".join(["FROM debian:10", *lines, "FROM $X"]) + "\n"}, tmp_path)
     assert run(["audit"]) == 0
     output = capsys.readouterr().out
-    heading, first, *_ = output.splitlines()
+    columns, heading, first, *_ = output.splitlines()
+    assert columns.split() == ["LEVEL", "IMAGE", "PLACE", "WHY"]
     assert heading == "Move to a supported release (end-of-life)"
     assert first.split()[:2] == ["HIGH", "debian:10"]
     assert output.count("Dockerfile:") == 20 + 1

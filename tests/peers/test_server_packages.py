@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from benchmarks.scripts_read import SUITES, rows, server_packages
 
 from homeport.app import App, Settings, open_app
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from scripts_read import SUITES, rows, server_packages
 
 pytestmark = pytest.mark.network
 #: Read in every run: what scripts of servers usually do, each in a second or two.

@@ -20,6 +20,7 @@ from homeport.images.transports.registry import Contents
 from homeport.net.url import Url
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
+from homeport.quantities import human_size
 from homeport.registry import errors, listing
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
@@ -120,7 +121,7 @@ def test_a_list_without_end_is_refused(
         list(repository.tags())
     assert caught.value.what == (
         f"{repository}: the list of tags is too long (limits: {bounds.pages} pages, "
-        f"{bounds.size >> 20} MiB, {bounds.entries} entries, 600 s)"
+        f"{human_size(bounds.size)}, {bounds.entries} entries, 600 s)"
     )
     assert len(server.requests) - 1 == 3
 

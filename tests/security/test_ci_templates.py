@@ -144,7 +144,7 @@ def test_a_check_of_freshness_runs_no_file_of_the_repository(
         code, text = said(script, checkout, {**environment, "TMPDIR": str(tmp_path / "runner")})
     assert code == 4, text
     assert "app  1.0-1 → 2.0-1" in text
-    assert "homeport update ./-image/homeport.yaml" in text
+    assert "run: homeport update ./-image/homeport.yaml" in text
     assert not (tmp_path / "pwned").exists()
     hashes = f"{ROOT}/fresh/../constraints.txt" if ci == "GitHub" else "/ci/c.txt"
     assert installed(tmp_path) == [f"--require-hashes -r {hashes}", "--no-deps homeport"]
@@ -191,7 +191,7 @@ def test_names_of_files_are_no_options_of_the_pre_commit_hook(
     assert homeport_runs(["audit", "--write-baseline", "b.yml", "."]) == 0
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     for name in ("--baseline=b.yml", "--write-baseline=victim.yml"):
-        Path(name).touch()  # git names it to the hook
+        Path(name).write_text("image: evil.example/y:latest\n")
         arguments = [*hooks[0]["args"], name, "Dockerfile"]
         assert homeport_runs(["audit", *arguments]) == 3
     assert Path("victim.yml").read_text() == "keep\n"

@@ -77,7 +77,9 @@ def test_a_name_that_no_lockfile_has_is_a_usage_error(world: UpdateWorld) -> Non
 def test_a_misspelt_recipe_is_told_what_there_is(world: UpdateWorld) -> None:
     with pytest.raises(HomeportError) as caught:
         world.update("dockerfile-cpy")
-    assert caught.value.what == "the catalog has no recipe 'dockerfile-cpy'"
+    assert caught.value.what == (
+        "dockerfile-cpy: neither a recipe of the catalog, nor a file or folder here"
+    )
     assert caught.value.hint is not None
     assert caught.value.hint.startswith("did you mean dockerfile-copy?")
     with pytest.raises(UsageError) as caught:

@@ -6,7 +6,6 @@ Names are checked, so that none can add a command or an expression to a file.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,6 +14,7 @@ import msgspec
 
 from homeport.errors import UsageError
 from homeport.freshness.subjects import recipe_files
+from homeport.printable import shell_path
 from homeport.recipe.catalog import catalog_words, current_catalog, is_recipe
 
 System = Literal["gitlab", "github", "forgejo", "woodpecker", "jenkins", "cron", "systemd"]
@@ -49,7 +49,7 @@ class PipelineRequest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> str:
         """The recipes, as words of a shell, with the catalog that they are looked up in."""
-        return " ".join(map(shlex.quote, self.recipes)) + catalog_words()
+        return " ".join(map(shell_path, self.recipes)) + catalog_words()
 
     @property
     def update(self) -> str:
@@ -100,7 +100,7 @@ def build_commands(request: PipelineRequest) -> list[str]:
             names.append(name)
     check_plain(names)
     return [
-        f"homeport build {shlex.quote(name)}{catalog_words()} --locked --check" for name in names
+        f"homeport build {shell_path(name)}{catalog_words()} --locked --check" for name in names
     ]
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 import homeport
 from homeport.errors import UsageError, docs_page
+from homeport.printable import shell_path
 from homeport.recipe.schema.defaults import FILE_NAME
 
 
@@ -197,7 +198,7 @@ def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Pa
 
 def lock_command(recipe: Path) -> str:
     """The command that locks a recipe, ready for a shell."""
-    return f"homeport lock {shlex.quote(str(recipe))}{catalog_words()}"
+    return f"homeport lock {shell_path(str(recipe))}{catalog_words()}"
 
 
 def catalog_words() -> str:

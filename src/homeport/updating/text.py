@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from homeport.freshness.model import Change
-from homeport.printable import printable
+from homeport.printable import printable, shell_path
 from homeport.quantities import counted, human_size
 from homeport.updating.model import ImageChange, TestsSaid, UpdatedRecipe, UpdateResult
 
@@ -47,7 +46,7 @@ def request_text(result: UpdateResult, mark: str, root: Path) -> str:
         lines += _recipe(one)
     for one in result.failed:
         lines += [f"### {_code(one.name)}: could not be updated", "", _code(one.error), ""]
-    paths = " ".join(shlex.quote(_below(Path(one.recipe), root)) for one in result.updated)
+    paths = " ".join(shell_path(_below(Path(one.recipe), root)) for one in result.updated)
     lines += [f"The same result: {_code(f'homeport update {paths}')}", ""]
     text = "\n".join(lines)
     if len(text) > _MOST_TEXT:

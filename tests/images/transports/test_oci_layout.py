@@ -425,7 +425,7 @@ def test_an_artifact_has_no_platform(tmp_path: Path) -> None:
             "index.json",
             b'{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:%s","size":5000000}]}'
             % (b"0" * 64),
-            "more than 4194304",
+            "with 5.00 MB, more than 4.19 MB",
         ),
     ],
 )

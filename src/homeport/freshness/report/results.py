@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
 from homeport.freshness.model import Change, Level, Report, Subject
-from homeport.printable import printable
+from homeport.printable import printable, shell_path
 
 Severity = Literal["high", "medium", "low"]
 _SEVERITY: dict[str, Severity] = {
@@ -84,8 +83,7 @@ def update_command(subject: Subject) -> str:
     """The command that locks what is newer; empty if there is nothing, or no recipe to lock."""
     if not subject.wanted or not subject.of("security", "update", "rebuild"):
         return ""
-    name = f"./{subject.wanted}" if subject.wanted.startswith("-") else subject.wanted
-    return f"homeport update {shlex.quote(printable(name))}"
+    return f"homeport update {shell_path(printable(subject.wanted))}"
 
 
 def _finding(
