@@ -169,7 +169,7 @@ def install(
         raise UsageError(
             "homeport registers emulators only in a user namespace: --rootless is missing",
             hint=f"homeport binfmt install --rootless {shlex.quote(image)}; for the whole machine,"
-            f" as root: docker run --privileged --rm {shlex.quote(image)} --install all",
+            " as root: docker run --privileged --rm IMAGE --install all",
         )
     with session.app() as app:
         found = app.binfmt_install(
