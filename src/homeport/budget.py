@@ -74,6 +74,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
                 found[name] = _number(variable, text)
         return cls(**found)
 
+    @classmethod
+    def of_small(cls, most: int) -> Limits:
+        """For a thing that needs no more than ``most`` bytes, unless the user sets the limit."""
+        limits = cls.of(os.environ)
+        if os.environ.get(f"{VARIABLE}BYTES"):
+            return limits
+        return msgspec.structs.replace(limits, bytes=most)
+
     def unpacked(self, packed: int) -> int:
         """Bytes that a thing of ``packed`` bytes may unpack to."""
         return min(self.bytes, max(_RATIO_MATTERS, packed * self.ratio))

@@ -25,7 +25,7 @@ from homeport.building.rebuild_kit import LAYER, PROOF_LAYER, kit_artifact
 from homeport.building.request import KINDS, BuildResult, parse_kinds
 from homeport.content.blob import BytesBlob, verified
 from homeport.content.thread_pools import Pools
-from homeport.errors import HomeportError, UsageError
+from homeport.errors import HomeportError, TooLarge, UsageError
 from homeport.images.image import Image, digest_of
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.oci.documents import Descriptor
@@ -361,6 +361,18 @@ def test_a_hostile_kit_is_refused(
     except HomeportError as error:
         found = [str(fault) for fault in getattr(error, "faults", [error])]
     assert said in "\n".join(found)
+
+
+def test_a_kit_that_unpacks_to_more_than_it_may_is_stopped(
+    world: BuildWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("homeport.building.rebuild.KIT_LIMIT", 100_000)
+    built = world.build(world.home / "homeport.yaml")
+    assert built.kit is not None
+    files = kit_contents(built.kit)
+    attach_kit(built, forged(built, {**files, "recipe/zeros": bytes(100_001)}))
+    with pytest.raises(TooLarge, match="more than 100.00 kB of content"):
+        build_again(world, built, trust_kit=True)
 
 
 def test_archives_and_steps_of_the_kit_need_consent(world: BuildWorld) -> None:

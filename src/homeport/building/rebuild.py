@@ -23,6 +23,7 @@ from homeport.attest.attached.artifacts import attached_artifacts
 from homeport.attest.attached.base import Attached
 from homeport.attest.inside_index import provenance_inside
 from homeport.attest.verification.image import platform_children
+from homeport.budget import Limits
 from homeport.building.lock import verify_lockfile
 from homeport.building.provenance import Element, rebuilt
 from homeport.building.rebuild_kit import (
@@ -56,7 +57,7 @@ from homeport.runtime import Runtime
 from homeport.tree.node import Source
 
 SCHEMA = "homeport-rebuild/v1"
-#: Bytes of a kit: recipes bring small files.
+#: Bytes of a kit, packed and unpacked: recipes bring small files.
 KIT_LIMIT = 1 << 30
 _LAYERS = ([LAYER], [LAYER, PROOF_LAYER])
 _PROOF_LIMIT = 256 << 20
@@ -251,8 +252,9 @@ def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:
         raise TooLarge(f"the rebuild kit is larger than {KIT_LIMIT >> 20} MB")
     with verified(kit.blobs[digest_of(layer)], "the rebuild kit") as stream:
         tree = read_tree(
-            stream, runtime.store, Source(kind="layer", name="rebuild kit"), runtime.cancel
-        )
+            stream, runtime.store, Source(kind="layer", name="rebuild kit"), runtime.cancel,
+            limits=Limits.of_small(KIT_LIMIT),
+        )  # fmt: skip
     write_plain_folder(tree, folder, "rebuild kit", runtime.cancel, links_below=LINKS_BELOW)
     try:
         described = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=KitDescription)

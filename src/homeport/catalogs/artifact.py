@@ -25,7 +25,7 @@ from homeport.yamlfile.position import FilePosition
 
 ARTIFACT_TYPE = "application/vnd.homeport.catalog.v1"
 LAYER = "application/vnd.homeport.catalog.v1.tar+gzip"
-#: Bytes of a catalog, packed: recipes bring small files.
+#: Bytes of a catalog, packed and unpacked: recipes bring small files.
 CATALOG_LIMIT = 256 << 20
 #: Of a folder: repositories, editors and the like.
 _EXCLUDED = ("**/.*", ".*")

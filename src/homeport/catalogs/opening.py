@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.catalogs.artifact import catalog_layer
+from homeport.budget import Limits
+from homeport.catalogs.artifact import CATALOG_LIMIT, catalog_layer
 from homeport.catalogs.git import fetch_commit
 from homeport.catalogs.source import (
     ArtifactSource,
@@ -109,8 +110,9 @@ def _remember(digest: Digest, layer: Blob, access: CatalogAccess) -> None:
 def _unpacked(layer: Blob, folder: Path, runtime: Runtime) -> Path:
     with verified(layer, "the catalog") as stream:
         tree = read_tree(
-            stream, runtime.store, Source(kind="layer", name="catalog"), runtime.cancel
-        )
+            stream, runtime.store, Source(kind="layer", name="catalog"), runtime.cancel,
+            limits=Limits.of_small(CATALOG_LIMIT),
+        )  # fmt: skip
     write_plain_folder(tree, folder, "catalog", runtime.cancel)
     return folder
 
