@@ -80,9 +80,13 @@ OVERRIDES = """\
 # Wheels are as PyPI has them and constraints.txt pins them by hash: not stripped, libraries inside.
 homeport: unstripped-binary-or-object [usr/lib/homeport/lib/*]
 homeport: embedded-library libyaml [usr/lib/homeport/lib/*/yaml/*]
-# The catalog holds files of images: programs for the platforms of an image, without a libc.
+# The catalog holds files of images: programs for their platforms, without a libc, byte code for
+# their Python, scripts that get their mode there. What helpers are tried with is data, too.
 homeport: binary-from-other-architecture [usr/lib/homeport/lib/*/homeport/catalog/*.lock.parts/*]
 homeport: statically-linked-binary [usr/lib/homeport/lib/*/homeport/catalog/*.lock.parts/*]
+homeport: package-installs-python-bytecode [usr/lib/homeport/lib/*/homeport/catalog/*/bytecode/*]
+homeport: script-not-executable [usr/lib/homeport/lib/*/homeport/catalog/*]
+homeport: executable-not-elf-or-script [usr/lib/homeport/lib/*/homeport/buildkit/helper/*]
 homeport: unusual-interpreter /usr/bin/python3.13 [usr/lib/homeport/lib/*/homeport/catalog/*]
 # The interpreter of the package's own virtual environment, a link to Debian's.
 homeport: wrong-path-for-interpreter * [usr/lib/homeport/bin/homeport]

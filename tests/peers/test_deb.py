@@ -22,7 +22,12 @@ def make(folder: Path, umask: int) -> Path:
     done = subprocess.run(
         [sys.executable, "tools/make_deb.py", "--suite", "trixie", folder],
         cwd=REPOSITORY, umask=umask, capture_output=True, text=True, check=False,
-        env={**os.environ, "TZ": f"Etc/GMT+{umask % 7}", "HOME": str(folder)},
+        env={
+            **os.environ, "TZ": f"Etc/GMT+{umask % 7}", "HOME": str(folder),
+            # The checkout of CI belongs to the user who runs the other tests.
+            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+        },
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())

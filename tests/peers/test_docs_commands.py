@@ -45,7 +45,10 @@ _PUBLIC = "asks public registries: tests/audit/test_home.py, tests/audit/online"
 NOT_RUN = {
     "README.md": {
         "uv tool install git+https://github.com/homeport-project/homeport": "the fixture installs",
-        "pipx install ./homeport-0.2.0-py3-none-any.whl": "the fixture installs the wheel",
+        "pip wheel --no-deps . && pipx install ./homeport-0.2.0-py3-none-any.whl": "the fixture"
+        " installs the wheel",
+        "./dev deb . && sudo apt install ./homeport_0.2.0-1~deb13_amd64.deb": "tests/peers/"
+        "test_deb.py",
         "./dev build dockerfile-copy": "from a checkout: .ci/run",
         "./dev test": "from a checkout: .ci/run",
     },
