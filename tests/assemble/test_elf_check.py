@@ -183,7 +183,7 @@ def test_what_nothing_in_a_whole_package_loads_is_one_warning_for_the_package(
     }
     assert checked(nodes, tmp_path) == [
         "tools: /usr/lib/tools/a.so and 2 more need what is not in the image: "
-        "ld.so, libaway.so.1, libgone.so.1; to leave it out, "
+        "ld.so, libaway.so.1, libgone.so.1; to leave them out, "
         "exclude: [/usr/lib/tools/a.so, /usr/lib/tools/b.so, /usr/share/tools/testdata]"
     ]
 
