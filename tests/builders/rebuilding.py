@@ -46,8 +46,7 @@ def kit_contents(kit: Image) -> dict[str, bytes]:
     with verified(kit_layer(kit)) as stream:
         data = stream.readall()
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        return {
-            member.name: archive.extractfile(member).read()  # type: ignore[union-attr]
-            for member in archive
-            if member.isfile()
-        }
+        files = (
+            (member.name, archive.extractfile(member)) for member in archive if member.isfile()
+        )
+        return {name: file.read() for name, file in files if file is not None}

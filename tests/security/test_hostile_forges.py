@@ -35,7 +35,7 @@ KINDS: list[Kind] = ["gitlab", "github", "forgejo"]
 
 
 def at(server: Server, kind: Kind, answer: Callable[[Received], Answer]) -> Forge:
-    server.answers = EveryPath(answer)  # type: ignore[assignment]
+    server.answers = EveryPath(answer)
     url = server.url("")
     place = Place(kind=kind, api=f"{url}/api", web=url, project="group/images")
     return open_forge(place, SECRET, quick_client())
@@ -72,7 +72,7 @@ def test_a_token_that_a_forge_repeats_is_not_shown(kind: Kind, shape: str, tmp_p
 @pytest.mark.parametrize("status", [302, 307])
 def test_a_redirect_takes_no_token_along(kind: Kind, status: int, server: Server) -> None:
     with serving() as other:
-        other.answers = EveryPath(lambda _request: said([]))  # type: ignore[assignment]
+        other.answers = EveryPath(lambda _request: said([]))
         asked = at(server, kind, lambda _request: (status, {"Location": other.url("/x")}, b""))
         asked.find(BRANCH)
         (received,) = other.requests

@@ -131,13 +131,14 @@ def assemble_tree(
     warnings: tuple[str, ...] = ()
     if plan.checked:
         check_user(plan.config.user, tree)
+        providers = _Providers(packages)
         warnings = elf_check.check(
             tree,
             plan.architecture,
             plan.config.entrypoint,
             store,
-            _Providers(packages).of,
-            related=_Providers(packages).related,
+            providers.of,
+            related=providers.related,
             search=plan.config.env.get("PATH", ""),
         )
     return AssembledTree(

@@ -128,7 +128,7 @@ def command(
     # 30 ms that --help saves
     from homeport.freshness.outdated import OutdatedRequest, exit_code
     from homeport.freshness.report.json import report_document
-    from homeport.freshness.report.results import update_command
+    from homeport.freshness.report.results import update_word
     from homeport.freshness.report.text import report_text
     from homeport.freshness.report.writing import OutdatedFiles
 
@@ -158,9 +158,9 @@ def command(
         case 3:
             raise AnswerNo("a rule is broken")
         case 4:
-            newer = list(filter(None, map(update_command, report.subjects)))
-            names = [each.removeprefix("homeport update") for each in newer if subjects]
-            hint = f"lock what is newer: homeport update{''.join(names)}" if newer else None
+            newer = list(filter(None, map(update_word, report.subjects)))
+            command = " ".join(["homeport update", *(newer if subjects else ())])
+            hint = f"lock what is newer: {command}" if newer else None
             raise OutOfDate("something is newer", hint=hint)
         case 1:
             raise HomeportError("not everything could be checked")

@@ -21,7 +21,7 @@ from homeport.binfmt.machine_programs import machine
 from homeport.buildkit.engine import describe
 from homeport.buildkit.helper.compare import differences
 from homeport.buildkit.helper.copy_cases import write_context
-from homeport.buildkit.helper.frontend_build import Built, by_frontend
+from homeport.buildkit.helper.frontend_build import Built, by_frontend, judged
 from homeport.buildkit.helper.trial import Kind, Row, Trial, not_tried, row
 from homeport.buildkit.session.context_folder import Offer
 from homeport.buildkit.solve import GATEWAY
@@ -157,10 +157,9 @@ class _Proving(msgspec.Struct, frozen=True):
         built = self._build(case, GATEWAY)
         if built.error:
             return row(case.name, built.error)
-        try:
-            return row(case.name, judge(json.loads(built.metadata["result.json"])))
-        except (KeyError, ValueError, AttributeError, TypeError):
-            return row(case.name, "the answer is not a document of BuildKit's")
+        return row(
+            case.name, judged(lambda each: judge(json.loads(each.metadata["result.json"])), built)
+        )
 
     def _build(self, case: Case, frontend: str) -> Built:
         (self.place / "Dockerfile").write_text(case.dockerfile)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,14 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     def config(self) -> Any:
         """What a container is started by; the rest has dates of the build."""
         return json.loads(self.metadata.get(CONFIG, b"{}")).get("config")
+
+
+def judged(judge: Callable[[Built], str], built: Built) -> str:
+    """Why an answer is wrong; also where it has not the form of BuildKit's documents."""
+    try:
+        return judge(built)
+    except (KeyError, ValueError, AttributeError, TypeError):
+        return "the answer is not a document of BuildKit's"
 
 
 def by_frontend(

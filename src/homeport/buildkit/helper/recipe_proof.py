@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.buildkit.helper.frontend_build import Built, by_frontend
+from homeport.buildkit.helper.frontend_build import Built, by_frontend, judged
 from homeport.buildkit.helper.trial import Kind, Row, Trial, not_tried, row
 from homeport.buildkit.session.context_folder import Offer
 from homeport.buildkit.solve import GATEWAY
@@ -193,7 +193,7 @@ def _decide(trial: Trial, case: Case, place: Path) -> Row:
             return _refused(case, built)
         if built.error or case.judge is None:
             return row(case.name, built.error)
-        why = _judged(case.judge, built)
+        why = judged(case.judge, built)
         if case.twice and not why:
             again = _build(trial, case, folder, place)
             why = again.error or _unequal(built, again)
@@ -206,13 +206,6 @@ def _build(trial: Trial, case: Case, folder: Path, place: Path) -> Built:
     folders = {"context": Offer(folder), "dockerfile": Offer(folder)}
     attrs = {"filename": _RECIPE, "no-cache": "", **case.attrs}
     return by_frontend(trial, GATEWAY, attrs, folders, place, request=case.request)
-
-
-def _judged(judge: Judge, built: Built) -> str:
-    try:
-        return judge(built)
-    except (KeyError, ValueError, AttributeError, TypeError):
-        return "the answer is not a document of BuildKit's"
 
 
 def _unequal(one: Built, other: Built) -> str:

@@ -7,12 +7,12 @@ starts in its turn (``xargs rm``), and not what maintainer scripts do (``interpr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from homeport.budget import LimitExceeded
+from homeport.debian.scripts.shell_nodes import descendants, node_text
 from homeport.debian.scripts.shell_parser import LONGEST, parse_shell
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def called_programs(data: bytes) -> CalledPrograms:
     programs: dict[str, None] = {}
     sourced: dict[str, None] = {}
     own: set[str] = set()
-    for node in _nodes(root):
+    for node in descendants(root):
         if node.type == "function_definition" and (name := node.child_by_field_name("name")):
-            own.add(_text(name))
+            own.add(node_text(name))
         if node.type == "command":
             words = _words(node)
             if words[:1] in (["."], ["source"]) and len(words) > 1:
@@ -59,28 +59,16 @@ def called_programs(data: bytes) -> CalledPrograms:
     )
 
 
-def _nodes(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    todo = [root]
-    while todo:
-        node = todo.pop()
-        yield node
-        todo += reversed(node.children)
-
-
 def _words(command: tree_sitter.Node) -> list[str]:
     """The name of a command and its arguments, without quotes and without options in front."""
     name = command.child_by_field_name("name")
     if name is None:
         return []
     return [
-        _text(name).strip("\"'"),
+        node_text(name).strip("\"'"),
         *(
             text.strip("\"'").replace('"', "")
             for each in command.children_by_field_name("argument")
-            if not (text := _text(each)).startswith("-")
+            if not (text := node_text(each)).startswith("-")
         ),
     ]
-
-
-def _text(node: tree_sitter.Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")

@@ -19,6 +19,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -103,18 +104,20 @@ def read_script(
     answers: of debconf's questions (``debconf.default_answers``); the script may change them
     prints:  what a command or pipeline prints, by its text with single blanks
     """
+
+    def as_a_whole(what: str) -> NotUnderstood:
+        return NotUnderstood(package=package, script=script, line=1, text=what)
+
     data = text.encode("utf-8", "surrogateescape")
     if data.startswith(b"#!") and not _SHELL.match(data):
         program = data.partition(b"\n")[0][2:].decode("utf-8", "replace").strip()
-        what = f"a program for {program}"
-        return [NotUnderstood(package=package, script=script, line=1, text=what)]
+        return [as_a_whole(f"a program for {program}")]
     if b"\0" in data:
-        what = "a script with zero bytes"
-        return [NotUnderstood(package=package, script=script, line=1, text=what)]
+        return [as_a_whole("a script with zero bytes")]
     try:
         root = parse_shell(data)
     except LimitExceeded as error:
-        return [NotUnderstood(package=package, script=script, line=1, text=error.what)]
+        return [as_a_whole(error.what)]
     limits = Limits.of(os.environ)
     limits = msgspec.structs.replace(limits, steps=min(limits.steps, _MOST_STEPS))
     machine = Machine(
@@ -129,7 +132,7 @@ def read_script(
     except _Leave:
         pass
     except (LimitExceeded, RecursionError):
-        machine.effects.append(NotUnderstood(package=package, script=script, line=1, text=TOO_MUCH))
+        machine.effects.append(as_a_whole(TOO_MUCH))
     return [each for each in machine.effects if not getattr(each, "path", "").startswith(TEMPORARY)]
 
 
@@ -342,7 +345,7 @@ class _Walker:
         if body is not None and body.type == "command":
             output = self._output(body, text)
         elif body is not None and body.type in _BLOCKS:
-            output = self._captured_of([body])
+            output = self._captured_of(partial(self.run, body))
         appends = node_text(target).lstrip("0123456789").startswith(">>")
         before: str | None = ""
         if appends and path is not None and self._machine.type_of(path) is not None:
@@ -357,11 +360,11 @@ class _Walker:
         self._machine.write(path, before + output)
         return True
 
-    def _captured_of(self, statements: list[tree_sitter.Node]) -> str | None:
-        """What statements print together; ``None`` if that is not known."""
+    def _captured_of(self, run: Callable[[], object]) -> str | None:
+        """What is printed meanwhile; ``None`` if that is not known."""
         outside, self._captured = self._captured, []
         try:
-            self.run_all(statements)
+            run()
             return None if self._captured is None else "".join(self._captured)
         finally:
             self._captured = outside
@@ -393,12 +396,7 @@ class _Walker:
         name = node_text(node.child_by_field_name("name"))
         if name not in self._functions:
             return self._output(node, None)
-        outside, self._captured = self._captured, []
-        try:
-            self._command(node)
-            return None if self._captured is None else "".join(self._captured)
-        finally:
-            self._captured = outside
+        return self._captured_of(partial(self._command, node))
 
     def _output(self, node: tree_sitter.Node, text: str | None) -> str | None:
         """What a command prints, for the few whose output follows from their arguments."""
@@ -771,7 +769,7 @@ class _Walker:
                 return output.rstrip("\n")
         if len(inside) > 1 or (inside and inside[0].type in _BLOCKS):
             before = dict(self._variables)
-            printed = self._captured_of(inside)
+            printed = self._captured_of(partial(self.run_all, inside))
             self._variables = before
             if printed is not None:
                 return printed.rstrip("\n")

@@ -6,7 +6,7 @@ import re
 
 from homeport.debian.scripts.command_options import options_of
 from homeport.debian.scripts.machine import Machine
-from homeport.debian.scripts.stream_editor import matching
+from homeport.debian.scripts.posix_patterns import matching
 
 _SILENT = {"q", "s", "quiet", "silent", "no-messages"}
 

@@ -29,6 +29,7 @@ def branches_of_if(
 
 
 def descendants(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    """The node and all below it, in the order of the script."""
     todo = [node]
     while todo:
         each = todo.pop()
@@ -41,8 +42,9 @@ def node_text(node: tree_sitter.Node | None) -> str:
 
 
 def writes(node: tree_sitter.Node) -> bool:
+    """Whether a redirection writes a file."""
     text = node_text(node).lstrip("0123456789")
-    return text.startswith(">") and not text.startswith((">&", ">&"))
+    return text.startswith(">") and not text.startswith(">&")
 
 
 def literal(data: bytes) -> str:

@@ -79,11 +79,17 @@ def change_text(change: Change) -> str:
     return f"{change.name} {change.old}{new}{ids}{note}"
 
 
-def update_command(subject: Subject) -> str:
-    """The command that locks what is newer; empty if there is nothing, or no recipe to lock."""
+def update_word(subject: Subject) -> str:
+    """What ``homeport update`` is given; empty if nothing is newer, or there is no recipe."""
     if not subject.wanted or not subject.of("security", "update", "rebuild"):
         return ""
-    return f"homeport update {shell_path(printable(subject.wanted))}"
+    return shell_path(printable(subject.wanted))
+
+
+def update_command(subject: Subject) -> str:
+    """The command that locks what is newer; empty if there is none."""
+    word = update_word(subject)
+    return word and f"homeport update {word}"
 
 
 def _finding(
