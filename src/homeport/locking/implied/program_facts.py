@@ -19,7 +19,10 @@ from homeport.debian.scripts.called import called_programs
 from homeport.elf import MAGIC, BadElf, read_elf
 
 _NAMESPACE = "program-facts"
-_DECIDES = ("locking/implied/program_facts.py", "debian/scripts/called.py", "elf.py")
+_DECIDES = (
+    "locking/implied/program_facts.py", "debian/scripts/called.py",
+    "debian/scripts/shell_nodes.py", "debian/scripts/shell_parser.py", "elf.py",
+)  # fmt: skip
 _LARGEST = 1 << 30  # bytes of a program
 _MOST_NAMES = 200
 #: Functions of libc that run ``/bin/sh -c`` (system(3), popen(3), wordexp(3)).
