@@ -139,7 +139,8 @@ def podman() -> Iterator[Podman]:
             },
         )
         yield program
-        program.run("system", "reset", "--force")
+        # The podman that conmon starts at a container's end may still be writing into the folders.
+        wait_until(lambda: program.succeeds("system", "reset", "--force"))
 
 
 @pytest.fixture
