@@ -47,7 +47,11 @@ def run(*argv: str) -> str:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    top = tmp_path_factory.mktemp("rpm")
+    return filled_root(tmp_path_factory.mktemp("rpm"))
+
+
+def filled_root(top: Path) -> Path:
+    """A root that rpm made, with ``PACKAGES``."""
     root = top / "root"
     root.mkdir()
     run("rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", "--initdb")

@@ -88,6 +88,8 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     kind:     ``golang``, ``cargo``, ``pypi``, ``npm``, ``generic``: a type of purl
     location: the file in which it was found
     vendor:   the distribution whose package it is (apk, rpm); part of the purl, not of the name
+    architecture, distribution, source: of such a package: its architecture, ``alpine-3.22.1``,
+              and what it was built from, where that has another name: scanners match by these
     """
 
     kind: str
@@ -95,6 +97,9 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     location: str = ""
     vendor: str = ""
+    architecture: str = ""
+    distribution: str = ""
+    source: str = ""
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,9 +69,21 @@ def deb(package: BillPackage, distribution: Distribution | None) -> str:
 
 
 def component(found: Component) -> str:
-    """The purl of a module, crate or the like."""
+    """The purl of a module, crate or the like, or of another distribution's package.
+
+    By the rules of the types: RPM's epoch is a qualifier, Python's names are normalized.
+    """
     vendor = [found.vendor] if found.vendor else []
-    return _purl(found.kind, [*vendor, *found.name.split("/")], found.version, {})
+    named = {
+        "arch": found.architecture, "distro": found.distribution, "upstream": found.source,
+    }  # fmt: skip
+    qualifiers = {key: value for key, value in named.items() if value}
+    name, version = found.name, found.version
+    if found.kind == "rpm" and ":" in version:
+        qualifiers["epoch"], _, version = version.partition(":")
+    if found.kind == "pypi":
+        name = name.lower().replace("_", "-")
+    return _purl(found.kind, [*vendor, *name.split("/")], version, qualifiers)
 
 
 def oci(name: str, digest: str, *, repository: str = "", architecture: str = "") -> str:

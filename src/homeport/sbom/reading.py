@@ -135,7 +135,7 @@ def _listed(text: str, license: str) -> Iterator[ListedPackage]:
         return
     version, epoch = found.version, found.qualifiers.get("epoch", "0")
     if epoch != "0" and ":" not in version:
-        version = f"{epoch}:{version}"  # as trivy writes packages of Debian, and purls of rpm
+        version = f"{epoch}:{version}"  # purls of RPM; trivy writes Debian's so, too
     yield ListedPackage(
         kind=found.kind, name=found.name, version=version, architecture=architecture,
         license=license,

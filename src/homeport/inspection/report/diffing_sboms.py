@@ -203,7 +203,12 @@ def _disagreements(listed: Sequence[Package], found: Sequence[Package]) -> Itera
 
 
 def _comparable(package: Package) -> Package:
-    """Names as the Python index compares them (PEP 503); languages have no architecture."""
+    """Names as the Python index compares them (PEP 503); languages have no architecture.
+
+    To rpm the epoch 0 is none, and documents leave it out.
+    """
+    if package.manager == "rpm":
+        return msgspec.structs.replace(package, version=package.version.removeprefix("0:"))
     if package.manager in _OF_DISTRIBUTIONS:
         return package
     name = package.name

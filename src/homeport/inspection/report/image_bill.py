@@ -11,6 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
+import msgspec
+
 from homeport.debian.deb822 import Paragraph, parse_paragraphs
 from homeport.errors import HomeportError
 from homeport.images.address import RegistryAddress, parse_source
@@ -141,13 +143,20 @@ def _license(data: bytes | None, package: Package) -> License:
 
 def component_of(package: Package, distribution: Distribution | None) -> Component:
     """A package of another manager than dpkg, as bills list it."""
-    of_distribution = package.manager in _OF_DISTRIBUTIONS and distribution is not None
-    return Component(
+    component = Component(
         kind=_KINDS.get(package.manager, "generic"),
         name=package.name,
-        vendor=distribution.id if of_distribution and distribution else "",
         version=package.version,
         location=package.recorded_in,
+    )
+    if package.manager not in _OF_DISTRIBUTIONS:
+        return component
+    return msgspec.structs.replace(
+        component,
+        vendor=distribution.id if distribution else "",
+        architecture=package.architecture,
+        distribution=distribution.label if distribution else "",
+        source=package.source if package.source != package.name else "",
     )
 
 
