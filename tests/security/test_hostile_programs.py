@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,6 +14,7 @@ from builders.programs import calling, endless, flood, program
 from homeport.errors import HomeportError
 from homeport.imagetests import patterns, running
 from homeport.imagetests.checking import text_difference
+from homeport.imagetests.results import CheckedImage, ImageTestResult, results_junit
 from homeport.imagetests.structure_tests import BadTests, read_structure_tests
 from homeport.oci.platform import native_platform
 from homeport.recipe.image_tests import ImageTest
@@ -154,3 +156,75 @@ def test_a_bomb_in_yaml_is_no_file_of_tests(text: str, tmp_path: Path) -> None:
     path.write_text(f"schemaVersion: 2.0.0\n{text}")
     with pytest.raises(BadTests):
         read_structure_tests(path)
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "folder", "pipe", "file"])
+def test_an_emulator_is_placed_through_nothing_that_the_image_has(
+    kind: str, tmp_path: Path
+) -> None:
+    """A link of this name led to a file of this machine, which became the emulator."""
+    folder, outside = tmp_path / "root", tmp_path / "outside"
+    folder.mkdir()
+    place = folder / running._EMULATOR
+    if kind == "link":
+        outside.write_text("mine")
+        place.symlink_to(outside)
+    elif kind == "dangling":
+        place.symlink_to(outside)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.write_text("theirs")
+    emulator = tmp_path / "qemu"
+    emulator.write_text("emulator")
+    emulator.chmod(0o755)
+    running.place_emulator(emulator, folder)
+    assert place.is_file()
+    assert not place.is_symlink()
+    assert place.read_text() == "emulator"
+    assert place.stat().st_mode & 0o777 == 0o755
+    assert not outside.exists() or outside.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 2001-99-99",
+        "a: !!timestamp x",
+        "a: !!float x",
+        "a: !!int x",
+        "commandTests: [{name: a, command: b, exitCode: .inf}]",
+        "commandTests: [{name: a, command: b, envVars: [{key: a}]}]",
+        "commandTests: [{name: a, command: b, args: 5}]",
+        "fileExistenceTests: [{name: a, path: /b, uid: .nan}]",
+        "fileExistenceTests: 5",
+        "fileExistenceTests: [5]",
+        "metadataTest: 5",
+        "commandTests: 5",
+        "licenseTests: {}",
+    ],
+)
+def test_a_file_of_tests_with_such_a_value_is_an_error(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "tests.yaml"
+    path.write_text(f"schemaVersion: 2.0.0\n{text}\n")
+    try:
+        read_structure_tests(path)
+    except BadTests as error:
+        assert len(str(error)) < 1000
+    else:
+        assert text == "licenseTests: {}"
+
+
+def test_a_report_is_xml_whatever_an_image_calls_its_platform() -> None:
+    tested = CheckedImage(
+        image="\x1b[2J\ufffe", digest="", results=(
+            ImageTestResult(
+                name="\x00]]>", kind="run", platform="linux/\x01\ufffe<a>", state="failed",
+                why="\x1b]0;\x07\ud800",
+            ),
+        ),
+    )  # fmt: skip
+    case = ElementTree.fromstring(results_junit(tested))[0]
+    assert case.get("classname") == "linux/\\x01\\ufffe<a>"

@@ -10,6 +10,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.recipe_options import allow_outside_option, catalog_option, mirrors_option
 from homeport.errors import AnswerNo
 from homeport.oci.platform import parse_platforms
+from homeport.quantities import counted
 
 
 @click.command(
@@ -80,6 +81,6 @@ def command(
         tested = app.test(request, junit)
     session.output.write(results_document(tested), results_text(tested))
     if tested.failed:
-        raise AnswerNo(f"{len(tested.failed)} tests failed")
+        raise AnswerNo(f"{counted(len(tested.failed), 'test')} failed")
     if require_run and tested.not_run:
-        raise AnswerNo(f"{len(tested.not_run)} tests were not run")
+        raise AnswerNo(f"not run: {counted(len(tested.not_run), 'test')}")

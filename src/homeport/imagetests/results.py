@@ -74,7 +74,7 @@ def results_junit(tested: CheckedImage) -> bytes:
     )
     for result in tested.results:
         case = ElementTree.SubElement(
-            suite, "testcase", classname=result.platform, name=printable(result.name)
+            suite, "testcase", classname=printable(result.platform), name=printable(result.name)
         )
         if result.state != "passed":
             word = "failure" if result.state == "failed" else "skipped"

@@ -139,7 +139,7 @@ def unpacked(opened: OpenedImage, platform: Platform) -> Iterator[Root]:
         folder.mkdir(exist_ok=True)
         inside: tuple[str, ...] = ()
         if emulator is not None:
-            shutil.copy(emulator, folder / _EMULATOR)
+            place_emulator(Path(emulator), folder)
             inside = (f"/{_EMULATOR}",)
         config = opened.config.config
         environment: dict[str, str] = {}
@@ -150,6 +150,21 @@ def unpacked(opened: OpenedImage, platform: Platform) -> Iterator[Root]:
         yield Root(
             folder=folder, devices=_places(folder), emulator=inside, environment=environment
         )  # fmt: skip
+
+
+def place_emulator(emulator: Path, folder: Path) -> None:
+    """Copy it among the image's files, in place of what the image has of that name.
+
+    A link of that name would lead to a file of this machine, which would be overwritten.
+    """
+    place = folder / _EMULATOR
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+    with open(emulator, "rb") as source, open(place, "xb") as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)
+        os.fchmod(copy.fileno(), 0o755)
 
 
 def _path_of(name: str) -> str:

@@ -18,6 +18,8 @@ from homeport.yamlfile.parse import BadYaml, parse_yaml
 from homeport.yamlfile.position import FilePosition
 
 _LONGEST = 4 << 20
+#: What values of other types than are expected raise when they are read.
+_BAD_VALUES = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
 class BadTests(BadYaml):
@@ -48,9 +50,10 @@ def read_structure_tests(path: Path) -> LoadedTests:
     # Our parser first: it bounds the document, aliases and merged keys included.
     parse_yaml(data, str(path), BadTests, merge_keys=True, expanded=True)
     try:
+        # Dates that there are none of, and numbers without digits, are errors of many types.
         document = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise BadTests(f"{path} is not YAML: {error}", where={"file": str(path)}) from error
+    except (yaml.YAMLError, *_BAD_VALUES, RecursionError) as error:
+        raise BadTests(f"{path} is not YAML: {str(error)[:200]}", where={"file": str(path)}) from error
     if not isinstance(document, dict) or "schemaVersion" not in document:
         raise BadTests(
             f"{path} is neither a recipe nor a file of container-structure-test",
@@ -67,9 +70,9 @@ def read_structure_tests(path: Path) -> LoadedTests:
             *_metadata(document, place),
             *_commands(document, place),
         ]
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise BadTests(f"{path}: {error}", where={"file": str(path)}) from error
-    not_run = tuple(_left(document))
+        not_run = tuple(_left(document))
+    except _BAD_VALUES as error:
+        raise BadTests(f"{path}: {str(error)[:200]}", where={"file": str(path)}) from error
     return LoadedTests(tests=tuple(tests), not_run=not_run)
 
 

@@ -248,7 +248,7 @@ def _test(
     if tested.failed:
         first = tested.failed[0]
         raise AnswerNo(
-            f"{len(tested.failed)} tests of {recipe.name} failed, and no tag was moved: "
+            f"{counted(len(tested.failed), 'test')} of {recipe.name} failed, and no tag was moved: "
             f"{first.name} ({first.platform}): {first.why}",
             where={"image": pinned},
         )
