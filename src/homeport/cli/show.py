@@ -280,8 +280,12 @@ class LiveProgress:
         assert self._bars is not None
         work = self._work[id]
         indent = "  " if work.parent else ""
+        # Names of steps are an engine's or a Dockerfile's.
         self._tasks[id] = self._bars.add_task(
-            indent + work.label, total=work.total, completed=work.done, amount=_amount(work)
+            output_text(indent + printable(work.label)),
+            total=work.total,
+            completed=work.done,
+            amount=_amount(work),
         )
 
 

@@ -10,6 +10,7 @@ from homeport.cli.engine_options import engine_option
 from homeport.cli.options import Session, common
 from homeport.cli.screen import Column, Screen
 from homeport.errors import AnswerNo
+from homeport.printable import printable
 
 if TYPE_CHECKING:
     from homeport.buildkit.helper.trial import KindName
@@ -116,7 +117,7 @@ def _text(found: HelperVerified, screen: Screen) -> str:
             (row.state, _STATES.get(row.state, "")),
             row.name,
             *((_seconds(row.helper_seconds), _seconds(row.plain_seconds)) if timed else ()),
-            row.why,
+            printable(row.why),
         )
         for row in rows
     ]

@@ -53,7 +53,9 @@ def read_structure_tests(path: Path) -> LoadedTests:
         # Dates that there are none of, and numbers without digits, are errors of many types.
         document = yaml.safe_load(data)
     except (yaml.YAMLError, *_BAD_VALUES, RecursionError) as error:
-        raise BadTests(f"{path} is not YAML: {str(error)[:200]}", where={"file": str(path)}) from error
+        raise BadTests(
+            f"{path} is not YAML: {str(error)[:200]}", where={"file": str(path)}
+        ) from error
     if not isinstance(document, dict) or "schemaVersion" not in document:
         raise BadTests(
             f"{path} is neither a recipe nor a file of container-structure-test",

@@ -7,10 +7,8 @@ the engine's machine for a moment, so every case ends with what it registered re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 
@@ -111,29 +109,34 @@ class _Machine(msgspec.Struct, frozen=True):
 
     def emulators(self) -> list[str]:
         """Names of the entries that the kernel has."""
-        document = _document(self.call(privileged=True))
-        return [] if isinstance(document, str) else list(document["emulators"] or ())
+        report = report_of(self.call(privileged=True))
+        return [] if isinstance(report, str) else list(report.emulators or ())
 
 
 def _holding(program: Machine) -> State:
     return scratch().file(mkfile("/program", program.program, mode=0o755))
 
 
-def _document(ended: Ended) -> dict[str, Any] | str:
-    """The JSON on standard output, or why there is none."""
+class Report(msgspec.Struct, frozen=True):
+    """What the image's program prints: platforms, and names of the kernel's entries."""
+
+    supported: list[str]
+    emulators: list[str] | None
+
+
+_REPORT = msgspec.json.Decoder(Report)
+
+
+def report_of(ended: Ended) -> Report | str:
+    """The report on standard output, or why there is none."""
     if ended.error:
         return ended.why
     try:
-        found = json.loads("\n".join(ended.out))
-    except ValueError:
-        return f"standard output is not one JSON document: {' '.join(ended.out)[:200]!r}"
-    if (
-        not isinstance(found, dict)
-        or not isinstance(found.get("supported"), list)
-        or not isinstance(found.get("emulators", 0), list | None)
-    ):
+        return _REPORT.decode("\n".join(ended.out))
+    except msgspec.ValidationError:
         return 'the JSON document has no lists "supported" and "emulators"'
-    return found
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return f"standard output is not one JSON document: {' '.join(ended.out)[:200]!r}"
 
 
 def _prints_its_version(machine: _Machine) -> tuple[str, str]:
@@ -177,20 +180,20 @@ def _refuses_other_programs(machine: _Machine) -> tuple[str, str]:
 
 
 def _reports_alone(machine: _Machine) -> tuple[str, str]:
-    document = _document(machine.call(privileged=True))
-    if isinstance(document, str):
-        return document, ""
-    supported = document["supported"]
-    if not supported or str(supported[0]).split("/")[:2] != ["linux", machine.host]:
+    report = report_of(machine.call(privileged=True))
+    if isinstance(report, str):
+        return report, ""
+    supported = report.supported
+    if not supported or supported[0].split("/")[:2] != ["linux", machine.host]:
         return f"the list of platforms must begin with linux/{machine.host}: {supported}", ""
-    return "", "supported: " + ", ".join(str(each) for each in supported)
+    return "", "supported: " + ", ".join(supported)
 
 
 def _outlives_the_container(machine: _Machine) -> tuple[str, str]:
     with machine.registered() as installed:
-        document = _document(installed)
-        if isinstance(document, str):
-            return document, ""
+        report = report_of(installed)
+        if isinstance(report, str):
+            return report, ""
         lost = [each.name for each in machine.foreign() if machine.runs(each)]
     if lost:
         return f"reported success, but programs do not run afterwards: {', '.join(lost)}", ""
@@ -202,8 +205,8 @@ def _installs_twice(machine: _Machine) -> tuple[str, str]:
         if installed.error:
             return installed.why, ""
         again = machine.call("--install", "all", privileged=True)
-    document = _document(again)
-    return (document, "") if isinstance(document, str) else ("", "")
+    report = report_of(again)
+    return (report, "") if isinstance(report, str) else ("", "")
 
 
 def _removes_what_it_registered(machine: _Machine) -> tuple[str, str]:

@@ -19,6 +19,7 @@ import msgspec
 from homeport.buildkit.engine import Description, describe
 from homeport.buildkit.helper.compare import differences
 from homeport.buildkit.helper.copy_cases import CASES, Case, write_context
+from homeport.buildkit.helper.spool import BoundedSpool
 from homeport.buildkit.helper.trial import Kind, Row, Trial
 from homeport.buildkit.llb.marshal import digest_of
 from homeport.buildkit.llb.ops import Constraints, Op, Platform, SourceOp
@@ -152,7 +153,7 @@ class _Proving(msgspec.Struct, frozen=True):
                 frontend="dockerfile.v0",
                 attrs={"no-cache": "", **switches},
                 folders={"context": Offer(self.context), "dockerfile": Offer(self.place)},
-                exports=(Export(type="tar", to=spool),),
+                exports=(Export(type="tar", to=BoundedSpool(spool)),),
             )
             try:
                 solved = solve(self.trial.engine, build, cancel=self.trial.runtime.cancel)

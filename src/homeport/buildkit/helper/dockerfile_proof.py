@@ -21,8 +21,8 @@ from homeport.binfmt.machine_programs import machine
 from homeport.buildkit.engine import describe
 from homeport.buildkit.helper.compare import differences
 from homeport.buildkit.helper.copy_cases import write_context
-from homeport.buildkit.helper.frontend_build import Built, by_frontend, judged
-from homeport.buildkit.helper.trial import Kind, Row, Trial, not_tried, row
+from homeport.buildkit.helper.frontend_build import Built, by_frontend
+from homeport.buildkit.helper.trial import Kind, Row, Trial, judged, not_tried, row
 from homeport.buildkit.session.context_folder import Offer
 from homeport.buildkit.solve import GATEWAY
 from homeport.dockerfile.syntax import BUILT_IN
@@ -149,9 +149,8 @@ class _Proving(msgspec.Struct, frozen=True):
         if ours.tree is None:
             return row(case.name, ours.error)
         found = differences(plain.tree, ours.tree)[:_MOST_DIFFERENCES]
-        if plain.config != ours.config:
-            found.append(f"the configuration is {ours.config} instead of {plain.config}")
-        return row(case.name, "; ".join(found))
+        found.append(judged(_configured, plain, ours))
+        return row(case.name, "; ".join(filter(None, found)))
 
     def _asked(self, case: Case, judge: Callable[[Any], str]) -> Row:
         built = self._build(case, GATEWAY)
@@ -170,6 +169,12 @@ class _Proving(msgspec.Struct, frozen=True):
         }
         attrs = {"no-cache": "", "context:more": "local:more", **case.attrs}
         return by_frontend(self.trial, frontend, attrs, folders, self.place, request=case.request)
+
+
+def _configured(plain: Built, ours: Built) -> str:
+    if plain.config == ours.config:
+        return ""
+    return f"the configuration is {ours.config} instead of {plain.config}"
 
 
 def _both_refuse(case: Case, plain: Built, ours: Built) -> Row:

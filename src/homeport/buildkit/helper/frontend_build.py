@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from homeport.buildkit.helper.spool import BoundedSpool
 from homeport.buildkit.helper.trial import Trial
 from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
 from homeport.buildkit.protocol.gateway import CONFIG
@@ -39,14 +40,6 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
         return json.loads(self.metadata.get(CONFIG, b"{}")).get("config")
 
 
-def judged(judge: Callable[[Built], str], built: Built) -> str:
-    """Why an answer is wrong; also where it has not the form of BuildKit's documents."""
-    try:
-        return judge(built)
-    except (KeyError, ValueError, AttributeError, TypeError):
-        return "the answer is not a document of BuildKit's"
-
-
 def by_frontend(
     trial: Trial, frontend: str, attrs: Mapping[str, str], folders: Mapping[str, Offer],
     place: Path, *, request: str = "",
@@ -64,7 +57,7 @@ def by_frontend(
     with tempfile.TemporaryFile(dir=place) as spool:
         build = Build(
             frontend=frontend, attrs=attrs, wants_metadata=True, folders=folders,
-            exports=() if request else (Export(type="tar", to=spool),),
+            exports=() if request else (Export(type="tar", to=BoundedSpool(spool)),),
         )  # fmt: skip
         cancel = trial.runtime.cancel
         try:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.buildkit.helper.frontend_build import Built, by_frontend, judged
-from homeport.buildkit.helper.trial import Kind, Row, Trial, not_tried, row
+from homeport.buildkit.helper.frontend_build import Built, by_frontend
+from homeport.buildkit.helper.trial import Kind, Row, Trial, judged, not_tried, row
 from homeport.buildkit.session.context_folder import Offer
 from homeport.buildkit.solve import GATEWAY
+from homeport.printable import path_text
 from homeport.tree.node import Tree
 
 _SHIPPED = Path(__file__).parent / "proof_recipe"
@@ -109,7 +110,7 @@ def _times(built: Built) -> str:
     assert built.tree is not None
     epoch = json.loads((_SHIPPED / _LOCK).read_text(encoding="utf-8"))["epoch"] * 10**9
     others = [path for path, node in dict(built.tree).items() if path and node.mtime != epoch]
-    return f"/{others[0].decode()} has another time than the lockfile's" if others else ""
+    return f"{path_text(others[0])} has another time than the lockfile's" if others else ""
 
 
 def _config(built: Built) -> str:
@@ -196,7 +197,7 @@ def _decide(trial: Trial, case: Case, place: Path) -> Row:
         why = judged(case.judge, built)
         if case.twice and not why:
             again = _build(trial, case, folder, place)
-            why = again.error or _unequal(built, again)
+            why = again.error or judged(_unequal, built, again)
         return row(case.name, why)
     finally:
         shutil.rmtree(folder)
@@ -218,7 +219,7 @@ def _unequal(one: Built, other: Built) -> str:
         for tree in (one.tree, other.tree)
     ]
     changed = sorted(path for path in trees[0] if trees[0][path] != trees[1].get(path))
-    return f"/{changed[0].decode()} differs in the second build" if changed else ""
+    return f"{path_text(changed[0])} differs in the second build" if changed else ""
 
 
 def _refused(case: Case, built: Built) -> Row:

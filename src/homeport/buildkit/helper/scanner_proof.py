@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from homeport.buildkit.builds import require_attestations
-from homeport.buildkit.helper.trial import Kind, Row, Trial, row
+from homeport.buildkit.helper.trial import Kind, Row, Trial, judged, row
 from homeport.buildkit.images import ImageOptions, built_image
 from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
 from homeport.buildkit.session.context_folder import Offer
@@ -191,7 +191,7 @@ def deciding(trial: Trial) -> Iterator[Callable[[Case], Row]]:
                 return row(case.name, error.what + last_line)
             except _BadStatement as error:
                 return row(case.name, error.what)
-            return row(case.name, case.judge(found) if found else "the image has no SBOM")
+            return row(case.name, judged(case.judge, found) if found else "the image has no SBOM")
 
         yield decide
 
@@ -239,7 +239,7 @@ def _predicate(attestation: Image, digest: Digest) -> dict[str, Any]:
     raw = read_verified(attestation.blobs[digest], _LARGEST, "the SBOM")
     try:
         predicate = json.loads(raw)["predicate"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _BadStatement(f"a statement cannot be read: {error}") from error
     if not isinstance(predicate, dict):
         raise _BadStatement("a statement has no SPDX document")

@@ -15,6 +15,8 @@ from homeport.buildkit.status import Unwatched
 
 _ENTITLEMENT = "security.insecure"
 _EXITED = "exit code: "
+_KEPT = 1 << 20  # characters of each stream
+_LINE_COSTS = 64  # so many characters does a line count besides its own
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,14 +43,19 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
         return _ENTITLEMENT in self.error
 
 
-class _Streams(Unwatched):
-    """Keeps the lines of both streams apart."""
+class Streams(Unwatched):
+    """Keeps the lines of both streams apart, and the beginning alone of a flood."""
 
     def __init__(self) -> None:
         self.lines: dict[int, list[str]] = {1: [], 2: []}
+        self._left = {1: _KEPT, 2: _KEPT}
 
     def log(self, number: int, vertex: str, line: str, stream: int) -> None:
-        self.lines.setdefault(stream, []).append(line)
+        if self._left.get(stream, 0) < len(line) + _LINE_COSTS:
+            self._left[stream] = 0
+            return
+        self._left[stream] -= len(line) + _LINE_COSTS
+        self.lines[stream].append(line)
 
 
 def run_step(
@@ -62,7 +69,7 @@ def run_step(
         ignore_cache=True, name=" ".join(args),
     )  # fmt: skip
     build = Build(definition=marshal(ran.root), entitlements=(_ENTITLEMENT,) if privileged else ())
-    streams, error = _Streams(), ""
+    streams, error = Streams(), ""
     try:
         solve(trial.engine, build, listener=streams, cancel=trial.runtime.cancel)
     except EngineRefused as failure:  # BuildFailed, and entitlements that are not granted

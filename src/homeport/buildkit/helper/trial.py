@@ -15,6 +15,10 @@ import msgspec
 from homeport.buildkit.address import Engine
 from homeport.runtime import Runtime
 
+#: What a document of another form than is expected raises when it is judged.
+_BAD_FORM = (LookupError, ValueError, AttributeError, TypeError, RecursionError)
+_LONGEST_WHY = 2000  # characters; an image chooses what it prints
+
 State = Literal["passed", "failed", "not tried"]
 KindName = Literal["copy", "binfmt", "sbom-scanner", "dockerfile", "recipe-frontend"]
 
@@ -78,9 +82,23 @@ def prove(trial: Trial, kind: Kind, cases: Sequence[Named] | None = None) -> Ite
     with kind.deciding(trial) as decide:
         for case in kind.cases if cases is None else cases:
             progress.begin(case.name)
-            row = decide(case)
+            row = _cut(decide(case))
             progress.end(case.name, "failed" if row.state == "failed" else "done")
             yield row
+
+
+def judged(judge: Callable[..., str], *answer: Any) -> str:
+    """Why an answer is wrong; also where it has not the form of such documents."""
+    try:
+        return judge(*answer)
+    except _BAD_FORM:
+        return "the answer does not have the form of such a document"
+
+
+def _cut(row: Row) -> Row:
+    if len(row.why) <= _LONGEST_WHY:
+        return row
+    return msgspec.structs.replace(row, why=row.why[:_LONGEST_WHY] + "…")
 
 
 def row(name: str, why: str, note: str = "") -> Row:
