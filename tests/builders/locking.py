@@ -70,8 +70,8 @@ class World:
         steps = "" if "steps:" in text else "steps: {os_release: false}\n"
         return recipe(self.home, ("" if "archives:" in text else archives) + steps + text)
 
-    def slices(self, package: str, text: str) -> None:
-        slices(self.home, package, text)
+    def slices(self, package: str, text: str, successor: str = "") -> None:
+        slices(self.home, package, text, successor)
 
     @contextmanager
     def access(self) -> Iterator[ArchiveAccess]:

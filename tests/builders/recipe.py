@@ -58,10 +58,11 @@ def describe(fault: object, offset: int = 0) -> str:
     return f"{place}{field}{fault}"
 
 
-def slices(root: Path, package: str, text: str) -> Path:
+def slices(root: Path, package: str, text: str, successor: str = "") -> Path:
     """Write ``slices/PACKAGE.yaml`` beside the recipe; the text is the mapping of slices."""
     path = root / "slices" / f"{package}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     body = indent(dedent(text).strip("\n"), "  ")
-    path.write_text(f"homeport: 1\npackage: {package}\nslices:\n{body}\n")
+    following = f"successor: {successor}\n" if successor else ""
+    path.write_text(f"homeport: 1\npackage: {package}\n{following}slices:\n{body}\n")
     return path

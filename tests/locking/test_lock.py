@@ -72,6 +72,48 @@ def test_what_a_whole_package_depends_on_is_whole_unless_the_recipe_slices_it(
     assert versions(by_name)["lib1"] == "1.0-1 [bin, copyright]"
 
 
+def test_a_slice_is_its_successors_where_the_archive_has_that(tmp_path: Path) -> None:
+    """A package that was renamed leaves an empty one behind, or none: one slice for both."""
+    world = World(
+        tmp_path,
+        [
+            package("app", architecture="amd64"), package("app", architecture="arm64"),
+            package("old1", architecture="amd64"),
+            deb("old1", "2.0-1", "arm64", files={"usr/share/doc/old1/copyright": b"free"}),
+            package("new1", architecture="arm64"),
+        ],
+    )  # fmt: skip
+    world.slices("app", "bin: {needs: [old1_bin], paths: [/usr/bin/app]}")
+    world.slices("old1", "bin: {paths: [/usr/bin/old1]}", "new1")
+    world.slices("new1", "bin: {paths: [/usr/bin/new1]}")
+    platforms = "platforms: [linux/amd64, linux/arm64]\n"
+    for text in ("packages: [app_bin]", "packages: [app_bin, old1_bin]"):
+        lockfile = world.lock(platforms + text).lockfile
+        assert set(versions(lockfile, "linux/amd64")) == {"app", "old1"}
+        assert set(versions(lockfile, "linux/arm64")) == {"app", "new1"}
+        assert list(map(str, lockfile.slices)) == ["app_bin", "new1_bin", "old1_bin"]
+        again = parse_lockfile(format_lockfile(lockfile))
+        assert stale_reasons(world.recipe(platforms + text), again) == ()
+    # The other reasons of a stale lockfile do not name the slice that is not there.
+    more = "packages: [app_bin, old1_bin]\npins: [{name: app, version: 1.*}]"
+    assert stale_reasons(world.recipe(platforms + more), again) == (
+        "the recipe requests other versions, archives, pins, programs or steps",
+    )
+    world.slices("new1", "bin: {paths: [/usr/bin/new1, /usr/bin/*]}")
+    assert stale_reasons(world.recipe(platforms + text), again) == (
+        "the slice new1_bin has a new definition",
+    )
+
+
+def test_a_recipe_that_slices_a_renamed_package_slices_its_successor(tmp_path: Path) -> None:
+    """Else a whole package that depends on it would make it whole."""
+    world = World(tmp_path, [package("app", depends="new1"), package("new1")])
+    world.slices("old1", "bin: {paths: [/usr/bin/old1]}", "new1")
+    world.slices("new1", "bin: {paths: [/usr/bin/new1]}")
+    lockfile = world.lock("packages: [app, old1_bin]").lockfile
+    assert versions(lockfile) == {"app": "1.0-1", "new1": "1.0-1 [bin, copyright]"}
+
+
 def test_each_platform_has_the_package_of_its_architecture(tmp_path: Path) -> None:
     packages = [
         deb("app", f"1.0-{number}", architecture, files={"usr/bin/app": architecture.encode()})

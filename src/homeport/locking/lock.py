@@ -29,7 +29,12 @@ from homeport.locking.package_selection import Selection, check_suites
 from homeport.locking.selection_loop import CheckedPackages, SelectedPackages, select_and_check
 from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.oci.platform import Platform
-from homeport.recipe.lock.lock_request import reached_slices, request_digest, used_definitions
+from homeport.recipe.lock.lock_request import (
+    reached_slices,
+    request_digest,
+    used_definitions,
+    with_successors,
+)
 from homeport.recipe.lock.model import NO_NUMBERS, LockedPackage, LockedSuite, Lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
@@ -89,7 +94,13 @@ def lock(
     not_before = previous.suite_dates() if previous else None
     state = _open(recipe, access, as_of=as_of, not_before=not_before, command=command)
     state = with_local_packages(state, recipe, access.runtime)
-    checked = select_and_check(recipe, access, state, reached, _kept_versions(previous, update))
+
+    def available(architecture: str, package: str) -> bool:
+        return bool(state.indexes[architecture].named(package))
+
+    named = with_successors(recipe, folders, available)
+    taken = reached_slices(named, folders, available)
+    checked = select_and_check(named, access, state, taken, _kept_versions(previous, update))
     for text in _remarks(checked.platforms.values()):
         access.runtime.progress.note("lock", text)
     lockfile = _lockfile(recipe, state, checked, used_definitions(reached))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from homeport.errors import Faults
 from homeport.recipe.lock.lock_request import (
     reached_slices,
@@ -30,7 +32,7 @@ def stale_reasons(recipe: Recipe, lockfile: Lockfile) -> tuple[str, ...]:
     found = [
         *_names(recipe, lockfile),
         *_platforms(recipe, lockfile),
-        *_packages(recipe, lockfile),
+        *_packages(recipe, lockfile, folders),
         *_slices(definitions, lockfile),
     ]
     return tuple(found) or (
@@ -55,7 +57,7 @@ def _platforms(recipe: Recipe, lockfile: Lockfile) -> list[str]:
     ]
 
 
-def _packages(recipe: Recipe, lockfile: Lockfile) -> list[str]:
+def _packages(recipe: Recipe, lockfile: Lockfile, folders: SliceFolders) -> list[str]:
     found: dict[str, None] = {}
     for platform in recipe.platforms:
         locked = {package.name: package for package in lockfile.platforms.get(platform, ())}
@@ -70,7 +72,7 @@ def _packages(recipe: Recipe, lockfile: Lockfile) -> list[str]:
             elif not there.whole:
                 found[f"{choice.name} is locked in slices, but the recipe takes it whole"] = None
         for name in wanted_slices(recipe, platform):
-            there = locked.get(name.package)
+            there = locked.get(folders.current(name, locked.__contains__).package)
             if there is None or (there.slices and name.slice not in there.slices):
                 found[f"{name} is not locked"] = None
     return list(found)
@@ -80,5 +82,7 @@ def _slices(definitions: dict[SliceName, Slice], lockfile: Lockfile) -> list[str
     return [
         f"the slice {name} has a new definition"
         for name, definition in definitions.items()
-        if name in lockfile.slices and lockfile.slices[name] != definition
+        # Which package a slice moved to is decided in locking, and not of the lockfile.
+        if name in lockfile.slices
+        and lockfile.slices[name] != msgspec.structs.replace(definition, successor="")
     ]

@@ -65,6 +65,46 @@ def test_slices_bring_what_they_need_on_each_architecture(tmp_path: Path) -> Non
     assert folders.faults == []
 
 
+def test_where_archives_have_the_successor_its_slice_is_taken_with_its_own_needs(
+    tmp_path: Path,
+) -> None:
+    slices(tmp_path, "x1", "a: {needs: [old1_b], paths: [/x]}")
+    slices(tmp_path, "old1", "b: {needs: [y1_c], paths: [/y]}", "new1")
+    slices(tmp_path, "new1", "b: {needs: [z1_c], paths: [/y]}", "newest1")
+    slices(tmp_path, "newest1", "b: {paths: [/y]}")
+    for name in ("y1", "z1"):
+        slices(tmp_path, name, "c: {paths: [/z]}")
+    folders = SliceFolders([tmp_path / "slices"], Boundary((tmp_path,)))
+
+    def reached(*available: str) -> list[str]:
+        wanted = [(slice_name("x1_a"), _PLACE)]
+        return list(map(str, folders.reach(wanted, "amd64", available.__contains__)))
+
+    assert reached() == ["old1_b", "x1_a", "y1_c"]
+    assert reached("new1") == ["new1_b", "x1_a", "z1_c"]
+    assert reached("new1", "newest1") == ["newest1_b", "x1_a"]
+    # One after the other: what is not in the archives leads nowhere.
+    assert reached("newest1") == reached()
+    # Without archives, all that may be taken: the request of a lockfile holds their definitions.
+    everything = folders.reach([(slice_name("x1_a"), _PLACE)], "amd64")
+    assert list(map(str, everything)) == ["new1_b", "newest1_b", "old1_b", "x1_a", "y1_c", "z1_c"]
+    assert folders.faults == []
+
+
+def test_successors_that_do_not_exist_or_go_round_are_faults(tmp_path: Path) -> None:
+    slices(tmp_path, "old1", "b: {paths: [/y]}", "new1")
+    slices(tmp_path, "new1", "other: {paths: [/y]}")
+    slices(tmp_path, "x1", "b: {paths: [/y]}", "y1")
+    slices(tmp_path, "y1", "b: {paths: [/y]}", "x1")
+    folders = SliceFolders([tmp_path / "slices"], Boundary((tmp_path,)))
+    folders.reach([(slice_name("old1_b"), _PLACE), (slice_name("x1_b"), _PLACE)], "amd64")
+    assert [fault.what for fault in folders.faults] == [
+        "x1, y1 are successors of each other",
+        "unknown slice new1_b (the successor of old1_b)",
+    ]
+    assert str(folders.current(slice_name("x1_b"), lambda _: True)) == "x1_b"
+
+
 def test_a_slice_that_is_not_defined_is_named_with_who_wants_it(tmp_path: Path) -> None:
     slices(tmp_path, "x1", "libs: {needs: [y1_b], paths: [/x]}")
     folders = SliceFolders([tmp_path / "slices"], Boundary((tmp_path,)))

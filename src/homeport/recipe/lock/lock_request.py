@@ -7,11 +7,15 @@ and mirrors are not part of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
+from homeport.recipe.entries import PackageChoice
 from homeport.recipe.local_packages import local_packages
 from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
@@ -19,6 +23,8 @@ from homeport.recipe.slices.model import COPYRIGHT, Slice, SliceName
 from homeport.recipe.slices.reading import SliceFolders
 from homeport.yamlfile.position import FilePosition
 
+#: Whether the archives have a package for a Debian architecture.
+Available = Callable[[str, str], bool]
 OS_RELEASE = SliceName(package="base-files", slice="os-release")
 
 
@@ -39,14 +45,46 @@ def wanted_slices(recipe: Recipe, platform: Platform) -> dict[SliceName, FilePos
     return wanted
 
 
-def reached_slices(recipe: Recipe, folders: SliceFolders) -> dict[Platform, dict[SliceName, Slice]]:
-    """Per platform, the slices that it has by choice or by need. Faults stay in ``folders``."""
+def reached_slices(
+    recipe: Recipe, folders: SliceFolders, available: Available | None = None
+) -> dict[Platform, dict[SliceName, Slice]]:
+    """Per platform, the slices that it has by choice or by need. Faults stay in ``folders``.
+
+    available: as for ``SliceFolders.reach``, by Debian's name of the architecture
+    """
     return {
         platform: folders.reach(
-            wanted_slices(recipe, platform).items(), debian_architecture(platform)
+            wanted_slices(recipe, platform).items(),
+            debian_architecture(platform),
+            available and partial(available, debian_architecture(platform)),
         )
         for platform in recipe.platforms
     }
+
+
+def with_successors(recipe: Recipe, folders: SliceFolders, available: Available) -> Recipe:
+    """``recipe`` with the names that its sliced packages have in these archives."""
+    choices: list[PackageChoice] = []
+    for choice in recipe.packages:
+        names: dict[str, list[Platform]] = {}
+        for platform in filter(choice.applies_to, recipe.platforms):
+            has = partial(available, debian_architecture(platform))
+            there = {
+                folders.current(SliceName(package=choice.name, slice=slice), has).package
+                for slice in choice.slices
+            }
+            # Of slices that went different ways each is found by its own name.
+            name = there.pop() if len(there) == 1 else choice.name
+            names.setdefault(name, []).append(platform)
+        choices += (
+            [choice]
+            if not names.keys() - {choice.name}
+            else [
+                msgspec.structs.replace(choice, name=name, platforms=tuple(platforms))
+                for name, platforms in names.items()
+            ]
+        )
+    return msgspec.structs.replace(recipe, packages=tuple(choices))
 
 
 def used_definitions(
@@ -125,6 +163,8 @@ def _started(recipe: Recipe) -> list[list[str]]:
 
 def _definition(slice: Slice) -> dict[str, Any]:
     return {
+        # Left out while empty, too.
+        **({"successor": slice.successor} if slice.successor else {}),
         "paths": [[path.path, sorted(path.architectures)] for path in slice.paths],
         "needs": [[str(need.name), sorted(need.architectures)] for need in slice.needs],
     }

@@ -54,11 +54,20 @@ class SliceNeed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
-    """A slice's definition."""
+    """A slice's definition.
+
+    successor: a package whose slice of the same name is taken instead where archives have it
+    """
 
     name: SliceName
     paths: tuple[SlicePath, ...] = ()
     needs: tuple[SliceNeed, ...] = ()
+    successor: str = ""
+
+    @property
+    def next(self) -> SliceName | None:
+        """The slice of the successor."""
+        return SliceName(package=self.successor, slice=self.name.slice) if self.successor else None
 
 
 def copyright_slice(package: str) -> Slice:

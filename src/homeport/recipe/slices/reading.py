@@ -8,7 +8,7 @@ slices are.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,10 @@ SLICE_FILE = Fields(
             shape=Constant(value=1, what="slice format"), about="version: 1", required=True
         ),
         "package": Field(shape=values.PACKAGE, about="the package", required=True),
+        "successor": Field(
+            shape=values.PACKAGE,
+            about="a package whose slices of the same names are taken where archives have it",
+        ),
         "slices": Field(
             shape=MapOf(key=values.SLICE, value=_SLICE), about="name → slice", required=True
         ),
@@ -133,10 +137,26 @@ class SliceFolders:
             sorted({name for folder in self._folders for name in self._slices(folder, package)})
         )
 
+    def current(self, name: SliceName, available: Callable[[str], bool]) -> SliceName:
+        """``name``, or the last of its successors whose package is ``available``."""
+        seen: dict[SliceName, None] = {}
+        while name not in seen:
+            seen[name] = None
+            definition = self.get(name)
+            following = definition.next if definition is not None else None
+            if following is None or not available(following.package):
+                return name
+            name = following
+        return min(seen)  # a circle, which ``reach`` has among the faults
+
     def reach(
-        self, wanted: Iterable[tuple[SliceName, FilePosition]], architecture: str
-    ) -> dict[SliceName, Slice]:
+        self, wanted: Iterable[tuple[SliceName, FilePosition]], architecture: str,
+        available: Callable[[str], bool] | None = None,
+    ) -> dict[SliceName, Slice]:  # fmt: skip
         """``wanted`` and all that they need on ``architecture``, sorted by name.
+
+        available: whether the archives have a package: then only the successor is taken of
+                   slices that have one there; without it, both
 
         Undefined slices are added to the faults, with what needs them.
         """
@@ -144,6 +164,8 @@ class SliceFolders:
         waiting = [(name, place, "") for name, place in wanted]
         while waiting:
             name, place, why = waiting.pop()
+            if available is not None:
+                name = self.current(name, available)
             if name in found:
                 continue
             definition = self.get(name)
@@ -151,12 +173,28 @@ class SliceFolders:
                 self._undefined(name, place, why)
                 continue
             found[name] = definition
+            if available is None and definition.next is not None:
+                self._check_successors(definition, place)
+                waiting.append((definition.next, place, f" (the successor of {name})"))
             waiting += [
                 (need.name, place, f" ({name} needs it)")
                 for need in definition.needs
                 if need.applies_to(architecture)
             ]
         return dict(sorted(found.items()))
+
+    def _check_successors(self, slice: Slice, place: FilePosition) -> None:
+        seen = [slice.name]
+        following = slice.next
+        while following is not None and following not in seen:
+            seen.append(following)
+            definition = self.get(following)
+            following = definition.next if definition is not None else None
+        if following == slice.name:
+            names = ", ".join(name.package for name in sorted(seen))
+            fault = BadRecipe(f"{names} are successors of each other", where=place.where())
+            if all(fault.what != old.what for old in self.faults):
+                self.faults.append(fault)
 
     def _undefined(self, name: SliceName, place: FilePosition, why: str) -> None:
         known = self.of_package(name.package)
@@ -204,13 +242,15 @@ def read_slice_file(data: bytes, path: Path) -> tuple[dict[str, Slice], list[Hom
         if name == IMPLIED:
             what = "the name implied is taken: locking defines slices of that name"
             reader.fault(node, f"slices.{name}", what)
-        slices[name] = _slice(SliceName(package=package, slice=name), entry)
+        successor = part.get("successor", "")
+        slices[name] = _slice(SliceName(package=package, slice=name), entry, successor)
     return slices, reader.faults
 
 
-def _slice(name: SliceName, part: FieldValues) -> Slice:
+def _slice(name: SliceName, part: FieldValues, successor: str) -> Slice:
     return Slice(
         name=name,
+        successor=successor,
         paths=tuple(
             SlicePath(path=entry.get("path"), architectures=entry.get("architectures", ()))
             for entry in part.get("paths", ())
