@@ -20,6 +20,7 @@ import msgspec
 from homeport.content.files import explained, open_input
 from homeport.errors import Faults, HomeportError, UsageError
 from homeport.home import home_directory
+from homeport.printable import shell_path
 from homeport.quantities import human_size
 
 FILE_NAME = "homeport.toml"
@@ -114,7 +115,7 @@ def _own_file(path: Path) -> bytes | None:
         raise BadProject(
             f"the project file belongs to user {status.st_uid}",
             where={"file": str(path)},
-            hint=f"--no-project; or, if you trust it: --project {path}",
+            hint=f"--no-project; or, if you trust it: --project {shell_path(str(path))}",
         )
     return raw
 

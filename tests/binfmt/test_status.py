@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
 from homeport.binfmt.machine_programs import MACHINES, machine
-from homeport.binfmt.status import Emulation, EmulationStatus, read_status
+from homeport.binfmt.status import MOUNT, Emulation, EmulationStatus, read_status
 from homeport.cli.main import run
 from homeport.errors import HomeportError
 
@@ -194,3 +195,39 @@ def test_the_kernels_own_is_read_by_running_programs() -> None:
         pytest.skip(f"written for amd64 and arm64, not {os.uname().machine}")
     own = platform(read_status(host), host)
     assert (own.state, own.ran) == ("native", True)
+
+
+@pytest.mark.parametrize("name", ["x; touch owned", "$(id)", "a b", "x\n::error::y", "'", "-n"])
+def test_the_name_of_an_entry_is_one_word_of_the_command_that_is_printed(
+    folder: Path, name: str
+) -> None:
+    """Containers of a user register in namespaces of their own, under any name."""
+    entry(folder, name, "arm64", state="disabled")
+    (advice,) = [each for each in read_status("amd64", folder).advice if "echo 1" in each]
+    words = shlex.split(advice.partition("as root: ")[2])
+    assert words == ["echo", "1", ">", f"{MOUNT}/{name}"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "", "magic 7f\nmask 7\ninterpreter x\n", "magic 7f\noffset " + "9" * 8000, "\x00" * 8192,
+        "magic 7f\noffset 99999999999999999999\ninterpreter x\n", "enabled\n" * 1000,
+        "magic 7f\noffset -1\ninterpreter x\n", "magic \ninterpreter x\n",
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_an_entry_of_any_form_is_another_entry(folder: Path, fields: str) -> None:
+    (folder / "odd").write_text(f"enabled\n{fields}")
+    found = read_status("amd64", folder)
+    assert found.others == ("odd",)
+    assert not platform(found, "arm64").runs
+
+
+def test_links_devices_and_large_files_are_no_entries(folder: Path) -> None:
+    (folder / "zero").symlink_to("/dev/zero")
+    (folder / "self").symlink_to("self")
+    with open(folder / "sparse", "wb") as stream:
+        stream.truncate(1 << 40)
+    found = read_status("amd64", folder)
+    assert found.others == ("self", "sparse", "zero")

@@ -88,3 +88,58 @@ def test_no_hint_and_no_help_names_a_file_that_only_the_repository_has(
     place: str, text: str
 ) -> None:
     assert not re.search(r"(?<!/)\bdocs/", text), place
+
+
+#: What makes a word of a shell, so that it can be pasted whatever the value is.
+QUOTING = ("quote", "safe", "shell_path", "lock_command", "catalog_words", "update_word", "_code")
+#: Values that are words by their grammar.
+WORDS = {
+    "near[0]": "a name of an index, a slice or a page, which somebody checked",
+    "name": "a package of an index, a page of the documentation, a command",
+    "word": "update_word quotes it",
+    "version": "Homeport's own",
+    "names": "jobs of CI quote it (pipelines.request)",
+    "paths": "of shell_path",
+    "recipe": "a name of the catalog, or quoted before",
+    "place": "quoted before",
+    "found[0].reference": "of the grammar of slices",
+    "plan.name": "of the recipe's grammar",
+    "request.names": "quoted where the request is made",
+    "request.repository": "a reference",
+    "self.names": "quoted where the request is made",
+    "self.repository": "a reference",
+    "sign": "an option of ours",
+    "publish": "an option of ours",
+}
+
+
+def commands() -> Iterator[tuple[str, str, str]]:
+    """Each value in a text behind a command of ours, with its place and the text."""
+    for path in sorted(SOURCES.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.JoinedStr):
+                continue
+            before = ""
+            for part in node.values:
+                if isinstance(part, ast.Constant):
+                    before += str(part.value)
+                elif isinstance(part, ast.FormattedValue):
+                    behind = re.split(r"[;|()\n,]|`", before)[-1]
+                    if re.search(r"\bhomeport [a-z]", behind):
+                        place = f"{path.relative_to(SOURCES)}:{node.lineno}"
+                        yield place, ast.unparse(part.value), behind
+                    before += VALUE
+
+
+COMMANDS_WITH_VALUES = list(commands())
+
+
+def test_there_are_commands_with_values() -> None:
+    assert len(COMMANDS_WITH_VALUES) > 40
+
+
+@pytest.mark.parametrize(("place", "value", "text"), COMMANDS_WITH_VALUES)
+def test_a_value_in_a_command_is_one_word_of_a_shell(place: str, value: str, text: str) -> None:
+    """A folder may be called ``x; rm -rf ~``: its command is pasted."""
+    quoted = re.match(rf"(?:[a-z_]+\.)?(?:{'|'.join(QUOTING)})\(", value)
+    assert quoted or value in WORDS, f"{place}: {text}{{{value}}}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -166,7 +167,7 @@ class InspectionCommands(Resources):
         if after is None and (platforms is None or len(platforms) != 2):
             raise UsageError(
                 "diff requires two images, or two platforms of one image",
-                hint=f"homeport diff {before} --platform linux/amd64,linux/arm64",
+                hint=f"homeport diff {shlex.quote(before)} --platform linux/amd64,linux/arm64",
             )
         with self.open_image(before) as one, ExitStack() as stack:
             find = self._sboms(before, one, stack)

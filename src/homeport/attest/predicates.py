@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from homeport.attest.statement import PREDICATE_TYPES, SIGNATURE
 from homeport.errors import UsageError
+from homeport.printable import shell_path
 
 
 def predicate_uri(type: str) -> str:
@@ -41,7 +42,7 @@ def check_predicate(type: str, document: Mapping[str, object], name: str) -> Non
     if "predicateType" in document and "predicate" in document:
         raise UsageError(
             f"{name} is a whole statement; its predicate alone is attested",
-            hint=f"jq .predicate {name} > predicate.json",
+            hint=f"jq .predicate {shell_path(name)} > predicate.json",
         )
     field, start = _MARKS[type]
     other = next((one for one in _MARKS if _is_of(one, document)), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -96,7 +97,11 @@ def _unknown(recipe: Recipe, choice: PackageChoice, state: ArchiveState) -> Iter
     if on:
         hint = f"name it below per_platform, for {', '.join(_others(wanted, without))}"
     else:
-        hint = f"did you mean {' or '.join(near)}?" if near else f"homeport search {choice.name}"
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else f"homeport search {shlex.quote(choice.name)}"
+        )
     yield BadRecipe(
         f"the archives have no package {choice.name}{on}", where=choice.place.where(), hint=hint
     )

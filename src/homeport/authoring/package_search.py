@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -167,7 +168,7 @@ def show(name: str, recipe: Recipe, archives: OpenArchives, *, files: bool) -> S
     files: fetch it, verified, and list its paths with the slices that take them
     Raises ``UsageError`` if the archives have none.
     """
-    opened = open_state(recipe, archives, f"homeport show {name}")
+    opened = open_state(recipe, archives, f"homeport show {shlex.quote(name)}")
     (platform,) = recipe.platforms
     index = opened.state.indexes[debian_architecture(platform)]
     found = index.named(name)
@@ -175,7 +176,7 @@ def show(name: str, recipe: Recipe, archives: OpenArchives, *, files: bool) -> S
         near = [each.name for each in index.providers(name)] or list(index.near_names(name))
         raise UsageError(
             f"the archives have no package {name} for {platform}",
-            hint=f"homeport show {near[0]}" if near else f"homeport search {name}",
+            hint=f"homeport show {near[0]}" if near else f"homeport search {shlex.quote(name)}",
         )
     package = found[0]
     folders = SliceFolders(recipe.slices, recipe.boundary)

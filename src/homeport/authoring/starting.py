@@ -18,6 +18,7 @@ from homeport.authoring.platform_choices import ALL_PLATFORMS, PLATFORMS
 from homeport.content.files import check_place, write_file
 from homeport.errors import UsageError
 from homeport.oci.platform import parse_platforms
+from homeport.printable import shell_path
 from homeport.recipe.catalog import current_catalog, lock_command
 from homeport.recipe.checking import check_loaded
 from homeport.recipe.conflicts import matches
@@ -66,7 +67,8 @@ def start_recipe(wanted: NewRecipe, archives: OpenArchives | None) -> RecipeWrit
     path = wanted.folder / FILE_NAME
     if path.is_symlink() or path.exists():
         raise UsageError(
-            f"{path} exists already", hint=f"homeport add PACKAGE --recipe {wanted.folder}/"
+            f"{path} exists already",
+            hint=f"homeport add PACKAGE --recipe {shell_path(f'{wanted.folder}/')}",
         )
     name = wanted.name or default_name(wanted.folder)
     if not matches(RECIPE_NAME.pattern, name):

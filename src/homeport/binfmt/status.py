@@ -8,6 +8,7 @@ a program of that architecture, whatever its name is.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -223,6 +224,11 @@ def _runs(machine: Machine) -> bool | None:
     return done.returncode == 0
 
 
+def _entry_path(each: Emulation) -> str:
+    """Where the kernel has an entry, ready for a shell: whoever registered it chose its name."""
+    return shlex.quote(f"{MOUNT}/{each.entry}")
+
+
 def _advice(found: tuple[Emulation, ...], *, mounted: bool, enabled: bool) -> Iterator[str]:
     named = {state: [each for each in found if each.state == state] for state in
              ("disabled", "broken", "missing")}  # fmt: skip
@@ -235,11 +241,11 @@ def _advice(found: tuple[Emulation, ...], *, mounted: bool, enabled: bool) -> It
         yield f"binfmt_misc is turned off; as root: echo 1 > {MOUNT}/status"
     elif named["disabled"]:
         for each in named["disabled"]:
-            yield f"{each.entry} is turned off; as root: echo 1 > {MOUNT}/{each.entry}"
+            yield f"{each.entry} is turned off; as root: echo 1 > {_entry_path(each)}"
     for each in named["broken"]:
         yield (
             f"{each.entry}: {each.emulator} does not run programs of {each.platform}; as root:"
-            f" echo -1 > {MOUNT}/{each.entry}, then register it again"
+            f" echo -1 > {_entry_path(each)}, then register it again"
         )
     if named["missing"]:
         yield (

@@ -21,6 +21,7 @@ from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.locking.verification import Verification
 from homeport.locking.verified_locks import verify_for_build
 from homeport.oci.platform import Platform
+from homeport.printable import shell_path
 from homeport.quantities import counted
 from homeport.recipe.catalog import current_catalog
 from homeport.recipe.lock.reading import StoredLock
@@ -183,7 +184,7 @@ def keep_proof(new: EnsuredLock, old: EnsuredLock, recipe: Recipe, runtime: Runt
     else:
         note(
             f"warning: no proof of {new.path}: the cache lacks a part of its archive states; "
-            f"homeport lock {recipe.path} --update all makes a whole one",
+            f"homeport lock {shell_path(str(recipe.path))} --update all makes a whole one",
         )
 
 

@@ -339,7 +339,7 @@ def _ask_consent(recipe: Recipe, image: str, kit: Image) -> None:
         raise UsageError(
             f"the kit's recipe brings its own {', '.join(acting)}",
             hint="add --trust-kit after reading the kit:"
-            f" homeport blob {_blob_address(image, kit)} | tar -xzO",
+            f" homeport blob {shlex.quote(_blob_address(image, kit))} | tar -xzO",
         )
 
 

@@ -5,6 +5,7 @@ The bytes follow from the files and their execute bits alone, so the digest is a
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path, PurePosixPath
 
 from homeport.assemble.local_files import local_nodes
@@ -52,7 +53,7 @@ def catalog_layer(value: Image | Index, named: str) -> Blob:
         raise BadCatalog(
             f"{named} is not a catalog",
             where={"digest": str(value.digest)},
-            hint=f"homeport catalog push FOLDER {named} writes one",
+            hint=f"homeport catalog push FOLDER {shlex.quote(named)} writes one",
         )
     (layer,) = manifest.layers
     _check_size(layer.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def explore_two(
     if other is None and len(wanted) != 2:
         raise UsageError(
             "diff requires two images, or two platforms of one image",
-            hint=f"homeport diff {image} --platform linux/amd64,linux/arm64 -i",
+            hint=f"homeport diff {shlex.quote(image)} --platform linux/amd64,linux/arm64 -i",
         )
     if other is not None:
         if len(wanted) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,7 +138,8 @@ def _check_built(app: App, plan: Plan, access: RegistryAccess) -> None:
         try:
             app.digest(image.home, access=access)
         except HomeportError:
-            missing.append(f"homeport build {image.recipe}{catalog_words()} --push {image.home}")
+            recipe, place = shlex.quote(image.recipe), shlex.quote(image.home)
+            missing.append(f"homeport build {recipe}{catalog_words()} --push {place}")
     if missing:
         raise AnswerNo(
             f"the plan builds {counted(len(missing), 'image')} that your registry does not have;"

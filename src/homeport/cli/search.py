@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -104,5 +105,5 @@ def _text(found: SearchResult, total: int, screen: Screen) -> str:
     if more:
         closing += f", {more} not shown (--limit-to 0)"
     if found.packages:
-        closing += f"; more about one: homeport show {found.packages[0].name}"
+        closing += f"; more about one: homeport show {shlex.quote(found.packages[0].name)}"
     return "\n\n".join([*parts, closing])

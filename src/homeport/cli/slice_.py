@@ -16,6 +16,7 @@ from homeport.cli.screen import Column, Screen
 from homeport.cli.subcommand import CommandGroup
 from homeport.errors import AnswerNo, UsageError
 from homeport.oci.platform import Platform, parse_platform, parse_platforms
+from homeport.printable import shell_path
 from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def propose(
             f"warning: no known slice of {each.package} takes {', '.join(each.paths)}"
             for each in found.unsliced
         ]
-        text = "\n".join([*lines, f"next: homeport slice check {output}"])
+        text = "\n".join([*lines, f"next: homeport slice check {shell_path(str(output))}"])
     else:
         text = found.text.rstrip("\n")
     session.output.write(

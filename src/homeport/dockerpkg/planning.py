@@ -6,6 +6,7 @@ the digest of its inputs; one that docker-pkg published has no such label and co
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -318,7 +319,7 @@ def _in_template(error: BadDockerfile, image: SourceImage) -> HomeportError:
     place = f"line {line} of the rendered Dockerfile: " if line else ""
     return BadDockerfile(
         place + error.what, where={"file": str(image.path / TEMPLATE)},
-        hint=f"print it with: homeport docker-pkg list --dockerfile {image.name}",
+        hint=f"print it with: homeport docker-pkg list --dockerfile {shlex.quote(image.name)}",
     )  # fmt: skip
 
 

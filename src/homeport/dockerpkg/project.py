@@ -11,6 +11,7 @@ project.prune()    remove old tags from the docker daemon
 from __future__ import annotations
 
 import fcntl
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -46,6 +47,7 @@ from homeport.dockerpkg.tree import SourceImage, read_tree
 from homeport.dockerpkg.updating import Change, ImageUpdated, find_author, update
 from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.oci.platform import Platform
+from homeport.printable import shell_path
 from homeport.progress import CancelToken
 
 _POLL = 0.2  # seconds between tries for a tree that another run builds
@@ -99,8 +101,8 @@ class Project:
             names = ", ".join(image.source.reference for image in changed)
             raise AnswerNo(
                 f"made from other inputs before: {names}",
-                hint=f"give it a new version: homeport docker-pkg update {changed[0].name}"
-                f" {self.tree.root}",
+                hint="give it a new version: homeport docker-pkg update"
+                f" {shlex.quote(changed[0].name)} {shell_path(str(self.tree.root))}",
             )
 
     def check(self) -> tuple[Finding, ...]:

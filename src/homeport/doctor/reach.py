@@ -6,6 +6,7 @@ that is kept for it, when it asks for one.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
@@ -73,7 +74,9 @@ def _registry(name: str, ping: Callable[[str], PingResult]) -> Finding:
     except Interrupted:
         raise
     except HomeportError as error:
-        advice = error.hint or f"check its name and port, then: homeport ping {name} -v"
+        advice = (
+            error.hint or f"check its name and port, then: homeport ping {shlex.quote(name)} -v"
+        )
         return Finding(area="login", name=name, state="failed", text=error.what, advice=advice)
     who = "without a login" if found.user is None else f"as {found.user or 'a token'}"
     source = f", from {found.source}" if found.source else ""

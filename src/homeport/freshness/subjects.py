@@ -10,6 +10,7 @@ import msgspec
 
 from homeport.errors import HomeportError, UsageError
 from homeport.locking.lock_paths import lock_paths
+from homeport.printable import shell_path
 from homeport.recipe.catalog import Catalog, current_catalog, is_recipe
 from homeport.recipe.entries import Archive
 from homeport.recipe.loading import find_and_load, load_recipe
@@ -146,7 +147,7 @@ def _of_recipe(
         raise UsageError(
             f"{recipe.name} has no lockfile yet",
             where={"file": str(recipe.path)},
-            hint=f"run homeport lock {text}",
+            hint=f"run homeport lock {shell_path(text)}",
         )
     return LockedSubject(recipe=recipe, stored=stored, wanted=text)
 

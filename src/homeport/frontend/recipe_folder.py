@@ -21,6 +21,7 @@ from homeport.frontend.options import Options
 from homeport.locking.lock_paths import lock_paths
 from homeport.locking.staleness import stale_reasons
 from homeport.oci.platform import Platform
+from homeport.printable import shell_path
 from homeport.recipe.catalog import current_catalog
 from homeport.recipe.entries import ImageFiles, LocalFiles
 from homeport.recipe.loading import load_recipe
@@ -54,7 +55,7 @@ def fetch_recipe(bridge: Bridge, options: Options, folder: Path) -> Recipe:
 def find_lockfile(recipe: Recipe) -> Lockfile:
     """The lockfile beside the recipe. Raises ``OutOfDate`` if it is missing or stale."""
     found = lock_paths(recipe, current_catalog(), Path()).find()
-    hint = f"run homeport lock {recipe.path}, and commit {recipe.lock_name}"
+    hint = f"run homeport lock {shell_path(str(recipe.path))}, and commit {recipe.lock_name}"
     if found is None:
         raise OutOfDate(
             f"{recipe.path}: the lockfile {recipe.lock_name} is missing beside the recipe",

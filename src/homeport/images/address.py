@@ -354,7 +354,7 @@ def _local(text: str) -> Address | None:
     if found is not None and "/" in text:
         raise BadAddress(
             f"{text!r} is a path here and also the name of an image in a registry",
-            hint=f"write ./{text} or docker://{text}",
+            hint=f"write {shlex.quote(f'./{text}')} or {shlex.quote(f'docker://{text}')}",
         )
     return found
 
@@ -363,10 +363,10 @@ def folder_hint(path: Path) -> str:
     """What a command that reads images may have been meant to do with a directory; or ``""``."""
     if not path.is_dir():
         return ""
-    text = shlex.quote(str(FileAddress(path=path)))
+    word = shlex.quote(str(FileAddress(path=path)))
     if (path / "homeport.yaml").is_file():
-        return f"{path} has a recipe; build its image: homeport build {text}"
-    return f"{path} is a directory without an image; audit its files: homeport audit {text}"
+        return f"{path} has a recipe; build its image: homeport build {word}"
+    return f"{path} is a directory without an image; audit its files: homeport audit {word}"
 
 
 def _at(path: Path, selector: str) -> Address | None:

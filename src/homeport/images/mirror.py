@@ -8,6 +8,7 @@ so that no client sees the image without them. Digests stay as they are.
 from __future__ import annotations
 
 import fnmatch
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -207,7 +208,8 @@ def matching_tags(repository: RepositorySources, globs: Sequence[str] = ()) -> l
     ]
     if not chosen:
         raise UsageError(
-            f"no tag of {repository} matches (of {len(found)})", hint=f"homeport tags {repository}"
+            f"no tag of {repository} matches (of {len(found)})",
+            hint=f"homeport tags {shlex.quote(str(repository))}",
         )
     return chosen
 

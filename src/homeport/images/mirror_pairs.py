@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from homeport.errors import UsageError
@@ -19,7 +20,7 @@ def pair_of(
     if not isinstance(target, RegistryAddress):
         raise UsageError(
             f"mirror writes to a registry only, not to {destination}",
-            hint=f"homeport pull {source} {destination}",
+            hint=f"homeport pull {shlex.quote(source)} {shlex.quote(destination)}",
         )
     return MirrorPair(
         source=parse_source(source), destination=target, platforms=platforms, referrers=referrers

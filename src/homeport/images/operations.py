@@ -7,6 +7,7 @@ registry of the destination, and copies. Not for how an image is copied (``copy`
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -91,7 +92,7 @@ def push(
     if not isinstance(target, RegistryAddress):
         raise UsageError(
             f"push writes to a registry only, not to {destination}",
-            hint=f"homeport pull {source} {destination}",
+            hint=f"homeport pull {shlex.quote(source)} {shlex.quote(destination)}",
         )
     about = target.reference.registry
     return _copy(origin, target, about, access, platforms, strict=True)
@@ -156,7 +157,7 @@ def import_image(
     if not isinstance(origin, RegistryAddress) or not isinstance(target, RegistryAddress):
         raise UsageError(
             "import requires two registry addresses",
-            hint=f"homeport push {source} {destination}",
+            hint=f"homeport push {shlex.quote(source)} {shlex.quote(destination)}",
         )
     registry = access.transports(target.reference.registry)
     return vendor(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import selectors
+import shlex
 import socket
 import time
 from typing import Any
@@ -118,5 +119,5 @@ def forbidden(host: str, address: str, found: AddressClass) -> NetError:
     return ForbiddenAddress(
         f"refused to connect to {host}, {place}",
         where={"host": host, "address": address},
-        hint=f"if you trust it, set HOMEPORT_TRUSTED_HOSTS={host}",
+        hint=f"if you trust it, set HOMEPORT_TRUSTED_HOSTS={shlex.quote(host)}",
     )

@@ -21,6 +21,7 @@ import msgspec
 from homeport.content.reading import read_bounded
 from homeport.content.rooted_folders import open_file, open_folder
 from homeport.errors import UsageError
+from homeport.printable import shell_path
 
 
 class OutsideRecipe(UsageError):
@@ -67,7 +68,7 @@ class Boundary(msgspec.Struct, frozen=True):
                 return base, real.relative_to(base).parts
         raise OutsideRecipe(
             f"{path} is outside the recipe's folder",
-            hint=f"if you trust the recipe: --allow-outside {real.parent}",
+            hint=f"if you trust the recipe: --allow-outside {shell_path(str(real.parent))}",
         )
 
 

@@ -8,6 +8,7 @@ asked for that registry without TLS (``--plain-http``).
 
 from __future__ import annotations
 
+import shlex
 import threading
 
 import msgspec
@@ -166,7 +167,7 @@ class Authenticator:
             status=error.status,
             codes=error.codes,
             where={**error.where, "scope": asked},
-            hint=f"log in: homeport login {response.url.netloc}"
+            hint=f"log in: homeport login {shlex.quote(response.url.netloc)}"
             if login is None
             else "the password or token may be wrong, or not valid for this scope",
         )

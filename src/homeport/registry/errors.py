@@ -7,6 +7,7 @@ printable part of it is shown, with the place and the status.
 from __future__ import annotations
 
 import contextlib
+import shlex
 from typing import Any
 
 import msgspec
@@ -108,7 +109,7 @@ def failure(response: Response, doing: str, *, scopes: str = "") -> RegistryErro
     kind: type[RegistryError] = RegistryError
     hint = None
     if status == 401:
-        kind, hint = Unauthorized, f"log in: homeport login {host}"
+        kind, hint = Unauthorized, f"log in: homeport login {shlex.quote(host)}"
         what = f"{host}: authentication failed (401){details}"
     elif status == 412 or (status in (400, 409) and _IMMUTABLE.intersection(codes)):
         kind, hint = TagTaken, "a rule of the registry makes this tag immutable"

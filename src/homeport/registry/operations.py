@@ -7,6 +7,7 @@ Not for the protocol itself (``repository``, ``client``).
 from __future__ import annotations
 
 import fnmatch
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -136,7 +137,8 @@ def list_repositories(
         found = list(repositories(open(name).registry(name)))
     except (NotFound, Unsupported, Denied, Unauthorized) as error:
         if error.status != 401 or name == DEFAULT_REGISTRY:
-            error.hint = f"many registries list no repositories; name one: homeport tags {name}/…"
+            one = f"homeport tags {shlex.quote(name)}/…"
+            error.hint = f"many registries list no repositories; name one: {one}"
         raise
     if match is not None:
         found = [path for path in found if fnmatch.fnmatchcase(path, match)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import shlex
 from collections.abc import Iterator
 
 import msgspec
@@ -240,7 +241,9 @@ class Repository(msgspec.Struct, frozen=True):
             status=404,
             codes=error.codes,
             where=error.where,
-            hint=f"similar tags: {', '.join(near)}" if near else f"list them: homeport tags {self}",
+            hint=f"similar tags: {', '.join(near)}"
+            if near
+            else f"list them: homeport tags {shlex.quote(str(self))}",
         )
 
     @contextlib.contextmanager

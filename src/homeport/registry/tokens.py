@@ -7,6 +7,7 @@ that a wrong clock on either side does no harm.
 
 from __future__ import annotations
 
+import shlex
 import threading
 import urllib.parse
 from collections.abc import Callable
@@ -181,7 +182,7 @@ def _refused(
             status=status,
             codes=codes,
             where={"token_service": str(realm.url), "scope": asked},
-            hint=f"log in: homeport login {realm.named_by.url.netloc}",
+            hint=f"log in: homeport login {shlex.quote(realm.named_by.url.netloc)}",
         )
     error = failure(response, f"get a token for {asked}")
     return error.at(token_service=str(realm.url))

@@ -8,6 +8,7 @@ none of them takes is named. ``checking`` shows whether a slice works alone.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -94,7 +95,7 @@ def propose(
     if not names:
         raise UsageError(
             f"{package} ships no files to slice", hint="it may only depend on others: homeport show"
-            f" {package}",
+            f" {shlex.quote(package)}",
         )  # fmt: skip
     proposer = _Proposer(package, platforms, known, wanted)
     slices = tuple(map(proposer.slice, names))
@@ -199,7 +200,7 @@ class _Closure:
             if path is None:
                 raise UsageError(
                     f"{package} has no program {wanted.command}",
-                    hint=f"homeport show {package} --files lists what it has",
+                    hint=f"homeport show {shlex.quote(package)} --files lists what it has",
                 )
             found |= self._with_links(path)
         unknown = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -69,7 +70,7 @@ def _in_archive(files: ArchiveFiles, address: ArchiveAddress | FileAddress) -> I
 def _no_place(address: Address) -> NoPlaceForSignatures:
     return NoPlaceForSignatures(
         f"{address}: signatures are kept in registries and OCI layouts only",
-        hint=f"homeport pull {address} oci:DIR",
+        hint=f"homeport pull {shlex.quote(str(address))} oci:DIR",
     )
 
 

@@ -27,7 +27,7 @@ from homeport.audit.report.listing import (
 )
 from homeport.audit.trees import TREES, Tree
 from homeport.fitting import wrapped
-from homeport.printable import printable
+from homeport.printable import printable, shell_path
 
 #: Images that are listed without ``--all``; from how many on they are counted, and registries.
 _WORST = 20
@@ -202,9 +202,9 @@ def plan_text(plan: Plan, path: str, *, steps: bool = True) -> str:
     where = f"{_count(edits, 'edit')} in {_count(len(plan.files), 'file')}"
     lines = [f"Plan {path}: {counts or 'nothing to do'}; {where}"]
     if plan.mirror and steps:
-        lines.append(f"  homeport mirror --file {path}")
+        lines.append(f"  homeport mirror --file {shell_path(path)}")
     if edits and steps:
-        lines.append(f"  homeport audit --apply {path}")
+        lines.append(f"  homeport audit --apply {shell_path(path)}")
     return "\n".join(lines)
 
 

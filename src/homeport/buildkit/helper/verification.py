@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
@@ -80,7 +81,7 @@ def _reachable(
     if not in_registry and not here:
         raise UsageError(
             f"{engine.name} cannot reach local images",
-            hint=f"homeport push {image} docker://REGISTRY/NAME",
+            hint=f"homeport push {shlex.quote(image)} docker://REGISTRY/NAME",
         )
     with (
         open_image(image) as value,

@@ -19,6 +19,7 @@ from pysequoia.packet import PacketPile, Tag
 from homeport.content.files import read_input
 from homeport.debian.archive.key_lifetimes import SigningKey, TrustEnd, last_trust_end, tag_of
 from homeport.errors import HomeportError, UsageError
+from homeport.printable import shell_path
 
 MAX_KEYRING = 4 << 20  # bytes; Debian's whole ring with all removed keys has 0.1 MB
 _FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})!?")
@@ -128,7 +129,7 @@ def parse_keyring(data: bytes, name: str) -> Keyring:
         raise BadKey(
             "this is a GnuPG keybox; only GnuPG reads that format",
             where={"file": name},
-            hint=f"gpg --no-default-keyring --keyring {name} --export > keys.pgp",
+            hint=f"gpg --no-default-keyring --keyring {shell_path(name)} --export > keys.pgp",
         )
     try:
         certificates = tuple(bytes(cert) for cert in pysequoia.Cert.split_bytes(data))

@@ -6,6 +6,7 @@ inspection reads the lists from the store. Does not interpret files.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 
@@ -89,7 +90,9 @@ def open_layers(image: Image, runtime: Runtime, address: str = "") -> OpenedImag
         raise CannotRead(
             "this is an artifact, not an image: its layers hold no files",
             where={"digest": str(image.digest)},
-            hint=f"to show its manifest: homeport manifest {address}" if address else None,
+            hint=f"to show its manifest: homeport manifest {shlex.quote(address)}"
+            if address
+            else None,
         )
     config, config_faults = readable[0].parsed, readable[1]
     descriptors = image.document.parsed.layers
@@ -138,8 +141,13 @@ def _blob(image: Image, descriptor: Descriptor, number: int, address: str) -> Bl
         urls = ", ".join(descriptor.urls[:2])
         hints = [f"its publisher serves it at {urls}"] if urls else []
         if address:
-            included = f"homeport pull {address} oci:DIR --allow-nondistributable-artifacts"
-            hints += [f"{included} includes it", f"homeport config {address} shows the rest"]
+            included = (
+                f"homeport pull {shlex.quote(address)} oci:DIR --allow-nondistributable-artifacts"
+            )
+            hints += [
+                f"{included} includes it",
+                f"homeport config {shlex.quote(address)} shows the rest",
+            ]
         raise CannotRead(
             f"layer {number} is a non-distributable layer that is not stored with the image",
             where={"digest": descriptor.digest},
