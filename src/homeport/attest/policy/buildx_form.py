@@ -14,6 +14,8 @@ from homeport.attest.policy.reading import LoadedPolicy
 
 _HEAD = """\
 # Images by digest, as homeport verified them; other sources are not judged.
+# In the build's context: docker buildx build --policy filename=policy.rego,strict=true .
+# Without strict, BuildKit below 0.27 judges nothing and buildx does not say so.
 package docker
 
 default allow := false
