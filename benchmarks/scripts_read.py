@@ -6,7 +6,8 @@ The packages of `data/server_packages.yaml` (or those named) are locked, a group
 with all that they depend on, assembled and not written. A row says of a package's scripts:
 `read` (by the interpreter alone), `known` (a file of assemble/system/knowledge says a part or
 all), `none` (no script runs at a first installation), `left` (a command is not followed),
-`absent` (the suite has no such package). What is left of any package is printed below them.
+`absent` (the suite has no such package). What is left of any package is printed below them,
+and why, if the list has a reason for it; without one the exit code is 1.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -129,13 +130,14 @@ def _rows_of(found: Assembled, names: Iterable[str]) -> Iterator[Row]:
         )
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="absent: all of the list")
     parser.add_argument("--suite", action="append", choices=SUITES, help="absent: all three")
     parser.add_argument("--platform", default="", help="absent: this machine's")
     options = parser.parse_args()
     groups = [options.packages] if options.packages else [*server_packages().packages.values()]
+    unexplained = 0
     with open_app(Settings.load()) as app:
         for suite in options.suite or SUITES:
             found: dict[str, Row] = {}
@@ -144,19 +146,25 @@ def main() -> None:
                 for row in rows(app, suite, names, options.platform):
                     if row.named or row.package not in found:
                         found[row.package] = row
-            _print(suite, found.values())
+            unexplained += _print(suite, found.values(), server_packages().left)
+    return 1 if unexplained else 0
 
 
-def _print(suite: str, found: Iterable[Row]) -> None:
+def _print(suite: str, found: Collection[Row], reasons: Mapping[str, str]) -> int:
+    """The table of a suite; how many packages leave a warning that has no reason."""
     for row in sorted(found, key=lambda each: each.package):
         if row.named:
             print(f"{suite:9} {row.state:7} {row.package:28} {row.version}")
     for row in found:
-        print(*(f"{suite:9} {warning}" for warning in row.warnings), sep="\n", end="")
+        for warning in row.warnings:
+            print(f"{suite:9} {warning}\n    reason: {reasons.get(row.package, 'none')}")
     for named, what in ((True, "named"), (False, "that those depend on")):
         states = Counter(row.state for row in found if row.named is named)
         text = ", ".join(f"{number} {state}" for state, number in states.most_common())
         print(f"{suite}: {sum(states.values())} packages {what}: {text}", flush=True)
+    without = [row.package for row in found if row.warnings and row.package not in reasons]
+    print(f"{suite}: without a reason: {', '.join(without) or 'none'}", flush=True)
+    return len(without)
 
 
 if __name__ == "__main__":

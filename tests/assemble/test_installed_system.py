@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.building import BuildWorld, image_of, listing, tree_of
-from builders.deb import deb, file
+from builders.deb import deb, file, link
 from builders.elf import elf
 from builders.recipe import recipe
 from homeport.assemble.elf_check import CannotStart
@@ -207,6 +207,19 @@ def test_shells_of_packages_are_listed(tmp_path: Path) -> None:
     assert made["etc/shells"] == (
         "0644 # valid shells\n/bin/sh\n/usr/bin/sh\n/bin/rbash\n/usr/bin/rbash"
     )
+
+
+def test_an_owner_of_all_below_a_folder_is_the_owner_of_its_links(tmp_path: Path) -> None:
+    """As chown -R has it, which follows no link; without -R the owner is that of the target."""
+    files = {"etc/d/a": "x", "etc/d/on/a": link("../a"), "etc/b": "x", "etc/to-b": link("b")}
+    commands = ("chown -R www-data /etc/d/on", "chmod -R o= /etc/d/on", "chown :adm /etc/to-b")
+    postinst = "\n".join(("#!/bin/sh", *commands))
+    package = deb("daemond", files=files, scripts={"postinst": postinst})
+    made = tree_of(BuildWorld(tmp_path, [package]).build(_OFF % ""))
+    owners = {path: (made[path.encode()].uid, made[path.encode()].gid) for path in files}
+    assert owners == {"etc/d/on/a": (33, 0), "etc/d/a": (0, 0), "etc/to-b": (0, 0), "etc/b": (0, 4)}
+    assert made[b"etc/d/on/a"].mode == 0o777
+    assert (made[b"etc/d/on"].uid, made[b"etc/d/on"].mode) == (33, 0o750)
 
 
 def test_of_several_lines_for_a_path_the_first_file_counts(tmp_path: Path) -> None:

@@ -191,6 +191,25 @@ CASES = {
         'su -s /bin/sh www-data -c "test -O /etc/ready" || chown www-data /etc/ready',
         SetAttributes(package="p", path="/etc/ready", user="www-data"),
     ),
+    "an account that is not there has no number": (
+        'if [ -z "`id -u new 2> /dev/null`" ]; then useradd --system --gid nogroup -d / new; fi',
+        AddUser(package="p", name="new", group="nogroup", home="/"),
+    ),
+    "a pattern in quotes is a word of a loop": (
+        'for p in "/etc/folder/*.conf" /var/\\*/x; do\n'
+        "[ \"$p\" = '/var/*/x' ] && mkdir /var/x\ndone",
+        MakeDirectory(package="p", path="/var/x"),
+    ),
+    "the path of the script itself": (
+        'echo "by $0" > /etc/new',
+        MakeFile(package="p", path="/etc/new", text="by /var/lib/dpkg/info/p.postinst\n"),
+    ),
+    "a folder of debhelper's list below /usr/local": (
+        "(\nmode=0755\nwhile read line; do\nset -- $line\n"
+        'if [ ! -e "$1" ]; then mkdir "$1" 2>/dev/null; fi\ndone\n) << DATA\n'
+        "/etc/folder default\n/usr/local/share/x default\nDATA",
+        MakeDirectory(package="p", path="/usr/local/share/x"),
+    ),
     "a link into a folder": (
         "ln -s ../a /etc/folder",
         MakeLink(package="p", path="/etc/folder/a", target="../a"),
@@ -254,6 +273,10 @@ def test_what_only_upgrades_and_machines_need_is_silent(text: str) -> None:
             "echo a > /etc/y\nmd5sum /etc/y > /etc/x; rm /etc/y",
             "60b725f10c9c85c70d97880dfe8191b3  /etc/y\n",
         ),
+        ("echo a > /etc/x; echo b > /etc/y; mv -f /etc/y /etc/x", "b\n"),
+        ("echo a > /etc/y; sed s/a/b/ < /etc/y > /etc/x; rm /etc/y", "b\n"),
+        ("while read -r a b; do echo $b; done > /etc/x <<EOF\n1 one two\n2\nEOF", "one two\n\n"),
+        ("printf '%s\\n' 'a b' | while read a b; do echo $b; done > /etc/x", "b\n"),
         ("V=$(printf '%s\\n' ' a ' | sed -e 's/^ *//'); echo $V > /etc/x", "a\n"),
     ],
 )

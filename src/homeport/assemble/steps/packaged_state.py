@@ -170,13 +170,15 @@ class _Making:
         node = self._at(path)
         if node is None and missing:
             node = Node(type="directory", mode=0o755, mtime=self._view.plan.mtime, source=_SOURCE)
-        if node is None or node.type not in ("file", "directory") or _is_own(node):
+        if node is None or node.type not in ("file", "directory", "symlink") or _is_own(node):
             return
         uid = self._accounts.uid(effect.user) if effect.user else node.uid
         gid = self._accounts.gid(effect.group) if effect.group else node.gid
         if uid is None or gid is None:
             return
-        if isinstance(effect, SetAttributes):
+        if node.type == "symlink":  # below a folder: chown -R follows none
+            mode = node.mode
+        elif isinstance(effect, SetAttributes):
             directory = node.type == "directory"
             mode = changed_mode(node.mode, effect.mode, directory=directory)
         else:

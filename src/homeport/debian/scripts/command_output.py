@@ -97,6 +97,10 @@ def output_of(words: list[str], text: str | None, machine: Machine) -> str | Non
             return ""
         case ["getent", kind, name] if not machine.has_account(kind, name):
             return ""
+        case ["id", *options, name] if all(each[:1] == "-" for each in options) and not (
+            name.startswith("-") or machine.has_account("passwd", name)
+        ):
+            return ""
     return None
 
 

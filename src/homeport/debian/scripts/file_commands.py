@@ -106,10 +106,15 @@ def _move(words: list[str], machine: Machine) -> Answer:
     _, paths = options_of(words, "tS")
     if len(paths) == 2:
         source, to = map(machine.path, paths)
-        for at, effect in enumerate(machine.effects):
-            if isinstance(effect, MakeFile | MakeLink) and effect.path == source:
-                machine.effects[at] = msgspec.structs.replace(effect, path=to)
-                return DONE
+        moved = next(
+            (each for each in machine.effects
+             if isinstance(each, MakeFile | MakeLink) and each.path == source), None,
+        )  # fmt: skip
+        if moved is not None and source != to:
+            machine.remove(to)
+            at = machine.effects.index(moved)
+            machine.effects[at] = msgspec.structs.replace(moved, path=to)
+            return DONE
     return DONE if all(machine.type_of(path) is None for path in paths[:-1]) else FOREIGN
 
 

@@ -35,8 +35,10 @@ from homeport.debian.scripts.machine import Files, Machine
 from homeport.debian.scripts.shell_nodes import (
     branches_of_if,
     descendants,
+    has_wildcards,
     literal,
     node_text,
+    reads,
     unquoted,
     writes,
 )
@@ -149,6 +151,11 @@ class _Walker:
         self._prints = prints
         self._script = script
         self._package = package
+        # Where dpkg has unpacked a preinst, and where it keeps the others.
+        self._path = (
+            "/var/lib/dpkg/tmp.ci/preinst" if script == "preinst"
+            else f"/var/lib/dpkg/info/{package}.{script}"
+        )  # fmt: skip
         self._arguments = arguments
         self._variables: dict[str, str | None] = {
             "DPKG_MAINTSCRIPT_PACKAGE": package,
@@ -164,6 +171,8 @@ class _Walker:
         self._functions: dict[str, tree_sitter.Node] = {}
         #: What the function prints whose output is wanted; ``None``: not wanted or not known.
         self._captured: list[str] | None = None
+        #: Lines of standard input, the next one last; ``None``: not known.
+        self._input: list[str] | None = None
         self._depth = 0
 
     def run_all(self, nodes: list[tree_sitter.Node]) -> Status:
@@ -279,9 +288,21 @@ class _Walker:
         if name == "db_get" and words[1:]:
             self._variables["RET"] = self._machine.answers.get(words[1])
             return True if words[1] in self._machine.answers else None
+        if name == "read" and self._input is not None:
+            return self._read_line([word for word in words[1:] if word[0] != "-"])
         for variable in words[1:] if name in ("unset", "read") else ["RET"]:
             self._variables[variable] = "" if name == "unset" else None
         return True if name == "unset" else None
+
+    def _read_line(self, names: list[str]) -> Status:
+        """``read``: a word a variable, the rest of the line for the last one."""
+        assert self._input is not None
+        there = bool(self._input)
+        line = self._read(self._input.pop()) if there else ""
+        words = line.split(None, max(0, len(names) - 1))
+        for number, name in enumerate(names):
+            self._variables[name] = words[number].strip() if number < len(words) else ""
+        return there
 
     def _call_function(self, name: str, arguments: list[str]) -> Status:
         body = self._functions[name].child_by_field_name("body")
@@ -301,6 +322,10 @@ class _Walker:
         # The grammar has what follows <<EOF on its line inside of it.
         redirects += [c for each in redirects for c in each.children if c.type in _REDIRECTS]
         text = next((self._heredoc(r) for r in redirects if r.type == "heredoc_redirect"), None)
+        source = next((r for r in redirects if r.type == "file_redirect" and reads(r)), None)
+        if source is not None:
+            path = self._destination(source)
+            text = self._machine.text_of(path) if path is not None else None
         target = next((r for r in redirects if r.type == "file_redirect" and writes(r)), None)
         if target is not None:
             destination = self._destination(target)
@@ -312,7 +337,16 @@ class _Walker:
             return True
         if body.type == "command":
             return self._command(body, text)
-        return self.run(body)
+        return self._with_input(text, partial(self.run, body))
+
+    def _with_input(self, text: str | None, run: Callable[[], Status]) -> Status:
+        """Follow a part that reads ``text`` line by line, if it reads anything."""
+        outside = self._input
+        self._input = None if text is None else text.splitlines()[::-1]
+        try:
+            return run()
+        finally:
+            self._input = outside
 
     def _last_redirected(
         self, body: tree_sitter.Node, target: tree_sitter.Node, text: str | None
@@ -345,7 +379,9 @@ class _Walker:
         if body is not None and body.type == "command":
             output = self._output(body, text)
         elif body is not None and body.type in _BLOCKS:
-            output = self._captured_of(partial(self.run, body))
+            output = self._captured_of(partial(self._with_input, text, partial(self.run, body)))
+        elif body is not None and body.type == "pipeline":
+            output = self._piped([child for child in body.children if child.is_named])
         appends = node_text(target).lstrip("0123456789").startswith(">>")
         before: str | None = ""
         if appends and path is not None and self._machine.type_of(path) is not None:
@@ -440,10 +476,29 @@ class _Walker:
                 return found != negated
         if [stage.type for stage in stages[1:]] == ["while_statement"] and not negated:
             output = self._output(stages[0], None) if stages[0].type == "command" else None
-            if output == "" and node_text(stages[1]).startswith("while read "):
-                return True  # a loop over no line
+            if output is not None:
+                before = dict(self._variables)
+                try:
+                    return self._with_input(output, partial(self.run, stages[1]))
+                finally:
+                    self._variables = before  # of a shell of its own
         self.skip(node)
         return None
+
+    def _piped(self, stages: list[tree_sitter.Node]) -> str | None:
+        """What the last command prints; each reads what the one before it prints."""
+        text: str | None = None
+        for number, stage in enumerate(stages):
+            if number and text is None:
+                return None
+            if stage.type in _BLOCKS:
+                before = dict(self._variables)
+                run = partial(self._with_input, text, partial(self.run, stage))
+                text = self._captured_of(run)
+                self._variables = before
+            else:
+                text = self._output(stage, text)
+        return text
 
     def _grep(self, words: list[str], text: str | None) -> Status:
         """Whether a grep finds a line in what is known."""
@@ -496,8 +551,12 @@ class _Walker:
         values = node.children_by_field_name("value")
         assert body is not None
         try:
-            words = [word for value in values for word in self.words(value)]
-            words = [found for word in words for found in self._matches(word)]
+            words = [
+                found
+                for value in values
+                for word in self.words(value)
+                for found in (self._matches(word) if has_wildcards(value) else [word])
+            ]
         except _Unknown:
             self.skip(body)
             return None
@@ -735,6 +794,8 @@ class _Walker:
         return value
 
     def _lookup(self, name: str) -> str:
+        if name == "0":
+            return self._path
         if name.isdigit():
             number = whole_number(name) or 0
             return self._arguments[number - 1] if 0 < number <= len(self._arguments) else ""
@@ -758,9 +819,7 @@ class _Walker:
             body = inside[0].child_by_field_name("body")
             inside = [body] if body is not None else []
         if len(inside) == 1 and inside[0].type == "pipeline":
-            text: str | None = None
-            for number, stage in enumerate(each for each in inside[0].children if each.is_named):
-                text = self._output(stage, text) if number == 0 or text is not None else None
+            text = self._piped([each for each in inside[0].children if each.is_named])
             if text is not None:
                 return text.rstrip("\n")
         if len(inside) == 1 and inside[0].type == "command":

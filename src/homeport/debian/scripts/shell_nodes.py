@@ -47,6 +47,24 @@ def writes(node: tree_sitter.Node) -> bool:
     return text.startswith(">") and not text.startswith(">&")
 
 
+def reads(node: tree_sitter.Node) -> bool:
+    """Whether a redirection gives standard input the text of a file."""
+    text = node_text(node)
+    return text.startswith(("<", "0<")) and not text.lstrip("0").startswith(("<&", "<("))
+
+
+def has_wildcards(node: tree_sitter.Node) -> bool:
+    """Whether ``*``, ``?`` or ``[`` of a word mean other characters: not in quotes or after ``\\``.
+
+    What an expansion without quotes holds means them too.
+    """
+    if node.type == "concatenation":
+        return any(has_wildcards(child) for child in node.children)
+    if node.type in ("string", "raw_string"):
+        return False
+    return bool(re.search(r"[*?[$`]", re.sub(r"\\.", "", node_text(node), flags=re.DOTALL)))
+
+
 def literal(data: bytes) -> str:
     """The text between expansions: only ``\\`` before ``$``, ``"``, ``\\`` and line ends counts."""
     return re.sub(r'\\([$"\\`\n])', lambda m: m[1].strip("\n"), data.decode("utf-8", "replace"))
