@@ -6,11 +6,12 @@ import json
 import os
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.copying.errors import shown
-from homeport.printable import json_text, output_text, path_text, printable
+from homeport.printable import json_text, output_text, path_text, printable, yaml_word
 
 
 @pytest.mark.parametrize(
@@ -90,3 +91,14 @@ def test_a_path_in_a_document_is_absolute_and_text(path: bytes) -> None:
     assert found.startswith("/")
     found.encode()
     assert path_text(b"/" + path) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/usr/bin/g++", "/a b", "/a], extends: [/etc/passwd", "/a: b", "/a #b", "- a", "/a'\"\\b", "",
+     "/a\nb", "/\u202e", "/\U000e0001", "null", "/a,b", "&a", "*a", "!a", "1", "0x1", "~", "@a"],
+)  # fmt: skip
+def test_a_value_in_a_line_of_yaml_is_one_value(text: str) -> None:
+    line = f"exclude: [{yaml_word(text)}]"
+    assert line.isprintable()
+    assert yaml.load(line, Loader=yaml.BaseLoader) == {"exclude": [text]}

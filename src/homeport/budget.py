@@ -179,7 +179,12 @@ def limits_set(settings: Iterable[str]) -> Iterator[None]:
             raise UsageError(
                 f"unknown limit {name!r}", hint=f"known: {', '.join(Limits.__struct_fields__)}"
             )
-        changed[VARIABLE + name.upper()] = number or "0"
+        try:
+            _number(f"--limit {name}", number)
+        except UsageError as error:
+            error.hint = f"--limit {name}=NUMBER, of at least 1; sizes also like 5GiB"
+            raise
+        changed[VARIABLE + name.upper()] = number
     Limits.of({**os.environ, **changed})
     before = {variable: os.environ.get(variable) for variable in changed}
     os.environ.update(changed)

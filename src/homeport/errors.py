@@ -72,6 +72,10 @@ class UsageError(HomeportError):
     exit_code = 2
 
 
+class OfflineError(UsageError):
+    """The command needs the network, which it may not use."""
+
+
 class AnswerNo(HomeportError):
     """A check was made and its result is negative (exit code 3).
 

@@ -8,6 +8,7 @@ escapes here:
     output_text(text)    everything written to a terminal, once more, at the border (``cli``)
     json_text(text)      everything written as JSON
     shell_path(path)     a path in a command that we print
+    yaml_word(text)      a path in a line for a recipe that we print
 
 Line breaks come from our templates only, so a value cannot begin a line of its own.
 
@@ -25,6 +26,7 @@ from homeport.known_secrets import LEAST, LEAST_IN_RESULTS, without_secrets
 #: What CI systems take for a command, wherever our output is in their log: GitHub's ``::set-env``
 #: at the beginning of a line and ``##[group]`` anywhere, ``##vso[`` of Azure.
 _CI_COMMAND = re.compile(r"^[ \t]*:(?=:)|#(?=#\[|#vso\[)", re.MULTILINE | re.IGNORECASE)
+_PLAIN_YAML = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+~@=-]*")
 _UNUSUAL = re.compile(r"[^\n\x20-\x7e]+")
 
 
@@ -72,12 +74,25 @@ def shell_path(path: str) -> str:
     return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
+def yaml_word(text: str) -> str:
+    """One value in a line of YAML that the user can paste, in quotes where it needs them."""
+    if _PLAIN_YAML.fullmatch(text):
+        return text
+    return f'"{"".join(map(_in_yaml_quotes, text))}"'
+
+
 def path_text(path: bytes) -> str:
     """A path in an image as documents have it: absolute, ``\\xNN`` for bytes that are not UTF-8.
 
     Control characters stay: ``printable`` is for those who show it.
     """
     return "/" + path.lstrip(b"/").decode("utf-8", "backslashreplace")
+
+
+def _in_yaml_quotes(char: str) -> str:
+    if char in ('"', "\\"):
+        return f"\\{char}"
+    return char if char.isprintable() else f"\\U{ord(char):08x}"
 
 
 def _escaped(char: str) -> str:

@@ -430,6 +430,39 @@ def test_an_image_that_is_not_found_beside_a_directory_of_its_name_says_what_tha
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["digest", "app"], ["inspect", "app"], ["--offline", "manifest", "app"], ["config", "app"],
+        ["pull", "app", "oci:x"], ["validate", "app"], ["diff", "app", "app"], ["sbom", "app"],
+        ["retag", "app", "other"], ["inspect", "--offline", "app"],
+    ],
+)  # fmt: skip
+def test_every_command_says_offline_what_a_directory_of_that_name_is(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOMEPORT_OFFLINE", "1")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    assert program.run(arguments) == 2
+    assert "audit its files: homeport audit ./app" in capsys.readouterr().err
+    assert program.run(["inspect", "--cache-dir", "elsewhere", "none"]) == 2
+    assert "elsewhere" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["bytes", "bytes=", "bytes=0", "bytes=x", "depth=-1"])
+def test_a_limit_without_a_number_is_named_as_it_was_written(
+    limit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.run(["catalog", "list", f"--limit={limit}"]) == 2
+    found = capsys.readouterr().err
+    assert f"--limit {limit.partition('=')[0]}" in found
+    assert "HOMEPORT_LIMIT" not in found
+
+
+@pytest.mark.parametrize(
     ("words", "hint"),
     [
         (["inspect", "x", "--html"], "write --html FILE; homeport inspect --help"),

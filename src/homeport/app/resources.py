@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from homeport.errors import UsageError
+from homeport.errors import OfflineError
 from homeport.home import home_directory
 from homeport.runtime import Runtime
 from homeport.settings import Settings
@@ -170,7 +170,7 @@ class Resources:
         from homeport.registry.registries import Registries
 
         if self.settings.offline:
-            raise UsageError("cannot access a registry with --offline")
+            raise OfflineError("cannot access a registry with --offline")
         given = {about: access.login} if access and access.login else {}
         credentials = self._credentials(given)
 
@@ -306,7 +306,7 @@ class Resources:
 
     def _online_client(self) -> Client:
         if self.settings.offline:
-            raise UsageError("signing without a key requires the network, not --offline")
+            raise OfflineError("signing without a key requires the network, not --offline")
         return self.client
 
     def _verify_source(

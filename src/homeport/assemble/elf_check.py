@@ -19,7 +19,7 @@ from homeport.assemble.elf_loading import Loader
 from homeport.content.store import Store
 from homeport.debian.deb.dpkg_database import INFO
 from homeport.errors import Faults, HomeportError
-from homeport.printable import path_text
+from homeport.printable import path_text, yaml_word
 from homeport.quantities import counted
 from homeport.tree.node import Node, Source, Tree
 
@@ -111,7 +111,7 @@ def _without(paths: Iterable[bytes]) -> str:
     what = "it" if len(texts) == 1 else "them"
     if len(texts) > len(some):
         what = f"the first {len(some)} of {len(texts)}"
-    return f"to leave {what} out, exclude: [{', '.join(some)}]"
+    return f"to leave {what} out, exclude: [{', '.join(map(yaml_word, some))}]"
 
 
 class _Checker:
@@ -223,8 +223,8 @@ class _Checker:
             self.findings.warnings.append(
                 f"{files} {library}, which lies in {path_text(place)}, "
                 "where only a program that has loaded it finds it; for others, in the recipe, "
-                f"links: [{{path: {path_text(self._loader.own)}/{library}, "
-                f"target: {path_text(place)}}}]"
+                f"links: [{{path: {yaml_word(f'{path_text(self._loader.own)}/{library}')}, "
+                f"target: {yaml_word(path_text(place))}}}]"
             )
 
     def _warn_of_lacking(self) -> None:
@@ -311,9 +311,10 @@ class _Checker:
         if package:
             hint = f"the package {package} has it, but no slice that was chosen takes it"
         if elsewhere:
+            wanted = yaml_word(f"{path_text(self._loader.own)}/{missing}")
             hint = (
-                f"in the recipe, links: [{{path: {path_text(self._loader.own)}/{missing}, "
-                f"target: {path_text(elsewhere)}}}]; "
+                f"in the recipe, links: [{{path: {wanted}, "
+                f"target: {yaml_word(path_text(elsewhere))}}}]; "
                 "on a Debian system a maintainer script of the package may do that"
             )
         where = {"path": path_text(path)} | ({"source": str(node.source)} if node else {})

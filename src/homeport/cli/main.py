@@ -22,7 +22,7 @@ import click
 from homeport import __version__
 from homeport.cli.arrangement import arranged
 from homeport.cli.subcommand import CommandGroup
-from homeport.errors import Faults, HomeportError, Interrupted, UsageError
+from homeport.errors import Faults, HomeportError, Interrupted, OfflineError, UsageError
 from homeport.printable import json_text, output_text, printable
 
 
@@ -272,6 +272,10 @@ def run(arguments: list[str]) -> int:
     return _report(found, as_json, _given(arguments, "color"))
 
 
+#: Options behind which no value stands.
+_WITHOUT_VALUE = ("--offline", "-q", "--quiet", "-v", "--verbose", "--full", "--no-progress")
+
+
 def _with_folder(error: HomeportError, arguments: list[str]) -> HomeportError:
     """The error of a registry, with a word on a directory here that has the image's name.
 
@@ -279,6 +283,11 @@ def _with_folder(error: HomeportError, arguments: list[str]) -> HomeportError:
     """
     repository = str(error.where.get("repository", ""))
     word = next((w for w in arguments if w and repository in (w, f"library/{w}")), "")
+    if isinstance(error, OfflineError) and not word:  # before any repository was known
+        before = ["", *arguments]
+        words = [w for n, w in enumerate(arguments[1:], 1) if before[n] in _WITHOUT_VALUE
+                 or not before[n].startswith("-")]  # fmt: skip
+        word = next((w for w in words if not w.startswith("-") and os.path.isdir(w)), "")
     if word and os.path.isdir(word):
         from pathlib import Path  # 10 ms that --version saves
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from homeport.assemble.steps.step import Step, View, text_file
 from homeport.content.blob import read_verified
+from homeport.printable import yaml_word
 from homeport.tree.node import Node
 
 _FOLDER = b"usr/share/glib-2.0/schemas/"
@@ -33,7 +34,9 @@ def run(view: View) -> Mapping[bytes, Node]:
 
     def fault(name: str, why: str) -> None:
         path = f"/{_FOLDER.decode()}{name}"
-        view.warn(f"{path} is left out of the compiled schemas: {why}; exclude: [{path}]")
+        view.warn(
+            f"{path} is left out of the compiled schemas: {why}; exclude: [{yaml_word(path)}]"
+        )
 
     data = compile_schemas(files, fault)
     return {_COMPILED: text_file("gsettings-schemas", data, view.plan.mtime)}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from homeport.assemble.steps.step import Step, View, text_file
 from homeport.content.blob import read_verified
+from homeport.printable import yaml_word
 from homeport.tree.node import Node
 
 PACKAGE = "shared-mime-info"
@@ -36,7 +37,7 @@ def run(view: View) -> Mapping[bytes, Node]:
 
     def fault(name: str, why: str) -> None:
         path = f"/{_SOURCES.decode()}{name}"
-        view.warn(f"{path} is not wholly in the MIME database: {why}; exclude: [{path}]")
+        view.warn(f"{path} is not wholly in the MIME database: {why}; exclude: [{yaml_word(path)}]")
 
     version = _UPSTREAM.match(package.contents.id.version)
     made = {
