@@ -8,6 +8,7 @@ that a tracker does not list is neither safe nor open: it is unknown.
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,16 +20,50 @@ import msgspec
 from homeport.content.digest import Digest
 from homeport.debian.version import BadVersion, parse_version
 from homeport.freshness.model import OpenIssue, TrackerUsed
+from homeport.printable import printable
 from homeport.quantities import counted, whole_number
 from homeport.sbom.tracker import BadTracker, Known, known, read_sources
 
 _MOST_ADVISORIES = 500_000
+_ENTRY = b"PK\x01\x02"
 _LARGEST_ADVISORY = 4 << 20
 _LARGEST_TEXT = 512 << 20
 _OLD = timedelta(days=7)
 #: Debian's tracker knew 4,900 sources in 2026.
 _FEW_SOURCES = 1000
-_OSV = msgspec.json.Decoder(dict[str, Any])
+_LARGEST_UNPACKED = 8 << 30  # of all advisories; Debian's had 0.3 GB in 2026
+#: What ``zipfile`` raises for archives that are damaged, or made to be.
+_BAD_ZIP = (
+    zipfile.BadZipFile, zlib.error, struct.error, ValueError, NotImplementedError, RuntimeError,
+    EOFError, OSError, LookupError, OverflowError,
+)  # fmt: skip
+
+
+class _Package(msgspec.Struct):
+    ecosystem: str = ""
+    name: str = ""
+
+
+class _Range(msgspec.Struct):
+    events: list[dict[str, Any]] | None = None
+
+
+class _Affected(msgspec.Struct):
+    package: _Package | None = None
+    ranges: list[_Range] | None = None
+    ecosystem_specific: dict[str, Any] | None = None
+
+
+class _Advisory(msgspec.Struct):
+    """OSV's schema, as far as it is read."""
+
+    id: str = ""
+    upstream: list[str] | None = None
+    aliases: list[str] | None = None
+    affected: list[_Affected] | None = None
+
+
+_OSV = msgspec.json.Decoder(_Advisory)
 
 
 class TrackerData(Protocol):
@@ -127,38 +162,41 @@ def _read_osv(data: bytes, wanted: frozenset[str], numbers: Mapping[str, str]) -
     """Advisories of the ecosystems ``Debian:13`` …; DSA and DEBIAN-CVE names fold into CVEs."""
     by_number = {f"Debian:{number}": name for name, number in numbers.items() if number}
     listed: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+    if data.count(_ENTRY) > _MOST_ADVISORIES:  # each takes a kilobyte once it is read
+        raise BadTracker(f"more than {_MOST_ADVISORIES} advisories")
+    left = _LARGEST_UNPACKED
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for member in archive.infolist()[:_MOST_ADVISORIES]:
+            for member in archive.infolist():
                 if member.file_size > _LARGEST_ADVISORY or not member.filename.endswith(".json"):
                     continue
+                left -= member.file_size  # members may share their bytes
+                if left < 0:
+                    raise BadTracker(f"advisories larger than {_LARGEST_UNPACKED >> 30} GiB")
                 _add_advisory(_OSV.decode(archive.read(member)), wanted, by_number, listed)
-    except (zipfile.BadZipFile, zlib.error, msgspec.DecodeError, NotImplementedError,
-            RuntimeError, EOFError) as error:  # fmt: skip
-        raise BadTracker(f"this is not a zip of OSV advisories: {error}") from error
+    except (*_BAD_ZIP, msgspec.DecodeError) as error:
+        why = printable(str(error)[:200])
+        raise BadTracker(f"this is not a zip of OSV advisories: {why}") from error
     return _Listed(listed)
 
 
 def _add_advisory(
-    advisory: dict[str, Any],
+    advisory: _Advisory,
     wanted: frozenset[str],
     by_number: Mapping[str, str],
     listed: dict[tuple[str, str], dict[str, tuple[str, str]]],
 ) -> None:
-    names = [str(n) for key in ("upstream", "aliases") for n in advisory.get(key) or []]
-    own = str(advisory.get("id", "")).removeprefix("DEBIAN-")
+    names = [*(advisory.upstream or ()), *(advisory.aliases or ())]
+    own = advisory.id.removeprefix("DEBIAN-")
     ids = [name for name in names if name.startswith("CVE-")] or [own]
-    for affected in advisory.get("affected") or []:
-        package = affected.get("package") or {}
-        codename = by_number.get(str(package.get("ecosystem")))
-        source = str(package.get("name"))
+    for affected in advisory.affected or ():
+        package = affected.package or _Package()
+        codename, source = by_number.get(package.ecosystem), package.name
         if codename is None or source not in wanted:
             continue
-        events = [
-            event for one in affected.get("ranges") or [] for event in one.get("events") or []
-        ]
+        events = [event for one in affected.ranges or () for event in one.events or ()]
         fixed = next((str(event["fixed"]) for event in events if "fixed" in event), "")
-        urgency = str((affected.get("ecosystem_specific") or {}).get("urgency", ""))
+        urgency = str((affected.ecosystem_specific or {}).get("urgency", ""))
         here = listed.setdefault((source, codename), {})
         for id in ids:
             before = here.get(id, ("", ""))[0]

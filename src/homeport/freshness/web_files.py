@@ -16,16 +16,23 @@ from homeport.content.store import Store
 from homeport.errors import HomeportError, Interrupted, TooLarge
 from homeport.freshness.model import Input, Unknown
 from homeport.net.client import Client
+from homeport.net.clock import Deadline
 from homeport.net.download import expect_ok
-from homeport.net.errors import HttpFailure
-from homeport.net.response import Response
+from homeport.net.errors import BadResponse, HttpFailure
+from homeport.net.response import WEB_PAGES, Response
 from homeport.quantities import human_size
 from homeport.recipe.parts import UrlInput
 
 DigestOfUrl = Callable[[str], Digest]
 _GONE = (404, 410)
 _NO_HEAD = (400, 403, 405, 501)  # some servers refuse HEAD and answer GET
+#: Of pages, and of files that web servers call encoded although they are sent as they are.
+_PAGES, _PACKED = (
+    (".html", ".htm", ".xhtml"),
+    (".gz", ".tgz", ".svgz", ".bz2", ".xz", ".zst", ".br", ".z"),
+)
 _LARGEST = 2 << 30
+_PATIENCE = 1800.0  # seconds; a server that drips bytes holds up the other inputs no longer
 _NAMESPACE = "digest-of-url"
 
 
@@ -41,7 +48,8 @@ _SEEN = msgspec.json.Decoder(_Seen)
 
 def digest_of_url(url: str, client: Client, store: Store) -> Digest:
     """The digest of what the server has now. Raises ``HttpFailure``, ``NetError``, ``TooLarge``."""
-    with client.request("HEAD", url) as response:
+    deadline = Deadline.after(_PATIENCE, client.clock)
+    with client.request("HEAD", url, deadline=deadline) as response:
         if response.status not in _NO_HEAD:
             expect_ok(response)
         validator = _validator(response) if response.status == 200 else ""
@@ -50,8 +58,9 @@ def digest_of_url(url: str, client: Client, store: Store) -> Digest:
         return Digest.parse(f"sha256:{known.sha256}")
 
     def once() -> tuple[str, str]:
-        with client.request("GET", url) as response:
+        with client.request("GET", url, deadline=deadline) as response:
             expect_ok(response)
+            _expect_the_file(url, response)
             return _validator(response), _hashed(url, response)
 
     validator, found = client.retrier.reread(once, client.cancel)
@@ -92,13 +101,31 @@ def _validator(response: Response) -> str:
     return f"{time} {length}"[:1000] if time and length else ""
 
 
+def _expect_the_file(url: str, response: Response) -> None:
+    """Raise where something else than the file came: it did not change for that."""
+    name = url.partition("?")[0].rpartition("/")[2].lower()
+    if response.media_type in WEB_PAGES and not name.endswith(_PAGES):
+        raise BadResponse(
+            f"{response.url.host} returned a web page instead of the file",
+            where={"url": str(response.url)},
+        )
+    if response.encoding is not None and not name.endswith(_PACKED):
+        raise response.compressed("the file")
+    if (response.length or 0) > _LARGEST:
+        raise _too_large(url)
+
+
+def _too_large(url: str) -> TooLarge:
+    return TooLarge(f"{url} is larger than {human_size(_LARGEST)}")
+
+
 def _hashed(url: str, response: Response) -> str:
     found, size = hashlib.sha256(), 0
     while data := response.read(1 << 20):
         found.update(data)
         size += len(data)
         if size > _LARGEST:
-            raise TooLarge(f"{url} is larger than {human_size(_LARGEST)}")
+            raise _too_large(url)
     return found.hexdigest()
 
 

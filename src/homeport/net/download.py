@@ -103,10 +103,18 @@ def fetch_small(
     return client.retrier.reread(once, client.cancel)
 
 
-def expect_ok(response: Response) -> None:
-    """Raise ``HttpFailure`` unless the status is 200 or 206."""
-    if response.status in (200, 206):
+def expect_ok(response: Response, *, partly: bool = False) -> None:
+    """Raise ``HttpFailure`` unless the status is 200.
+
+    partly: a part was asked for, so 206 is right, too; unasked, it would pass for the whole
+    """
+    if response.status == 200 or (partly and response.status == 206):
         return
+    if response.status == 206:
+        raise BadResponse(
+            f"{response.url.host} returned a part of the file, which nothing asked for",
+            where={"url": str(response.url)},
+        )
     hints = {
         401: "the server requires a user name and password",
         403: "the server denies it to this user or network",
@@ -214,7 +222,7 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
             if response.status == 416 and have:
                 part.restart()
                 raise ConnectionCut(f"{url.host} cannot resume at byte {have}")
-            expect_ok(response)
+            expect_ok(response, partly=bool(have))
             self._expect_a_file(response)
             self._place(response, part, have)
             while chunk := response.read(CHUNK):

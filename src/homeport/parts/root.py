@@ -19,6 +19,7 @@ from homeport.images.image import Image
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.fetching import fetch_locked
 from homeport.net.client import Client
+from homeport.net.clock import Deadline
 from homeport.net.download import expect_ok
 from homeport.oci.platform import Platform
 from homeport.parts.inputs import PathNode
@@ -33,6 +34,7 @@ from homeport.tree.layer_writer import write_layer
 
 _SECOND = 1_000_000_000
 _LARGEST = 4 << 30  # bytes of a file from a web server
+_PATIENCE = 3600.0  # seconds for a file, from a server that may drip bytes
 
 
 class BuildRoot(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,21 +92,28 @@ def write_context(
     return write_layer(tree, make_encoder("gzip", None), store, cancel).blob
 
 
+def _too_large(url: str) -> IntegrityError:
+    return IntegrityError(f"{url} is larger than {human_size(_LARGEST)}")
+
+
 def fetch_url(wanted: UrlInput, client: Callable[[], Client], store: Store) -> Blob:
     """The file, from the cache or from its server, with the digest that the recipe gives."""
     found = store.get(wanted.sha256)
     if found is not None:
         return found
     opened = client()
+    deadline = Deadline.after(_PATIENCE, opened.clock)
 
     def once() -> Blob:
-        with opened.request("GET", wanted.url) as response:
+        with opened.request("GET", wanted.url, deadline=deadline) as response:
             expect_ok(response)
+            if (response.length or 0) > _LARGEST:
+                raise _too_large(wanted.url)
             with store.writer() as writer, explained(store.root):
                 while data := response.read(1 << 20):
                     writer.write(data)
                     if writer.size > _LARGEST:
-                        raise IntegrityError(f"{wanted.url} is larger than {human_size(_LARGEST)}")
+                        raise _too_large(wanted.url)
                 return writer.commit(wanted.sha256)
 
     try:

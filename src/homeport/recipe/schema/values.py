@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from typing import Any
+from urllib.parse import urlsplit
 
 from homeport.content.digest import Digest
 from homeport.debian.deb.path_globs import check_glob
@@ -22,6 +23,27 @@ from homeport.yamlfile.shapes import ListOf
 PACKAGE_PATTERN = r"[a-z0-9][a-z0-9+.-]+"
 SLICE_PATTERN = r"[a-z0-9][a-z0-9.-]*"
 _ACCOUNT = r"[a-z_][a-z0-9_-]{0,31}"
+
+
+def _without_password(text: str) -> str:
+    """A recipe is published, and with it what its image is made of (provenance)."""
+    try:
+        address = urlsplit(text)
+    except ValueError as error:
+        raise UsageError(f"invalid address: {error}") from error
+    if address.password is not None or (address.scheme != "ssh" and address.username is not None):
+        raise UsageError(
+            "the address has a user name or password, which everybody sees who sees the recipe",
+            hint="leave it out: git's credential helper has it; fetch such a file beforehand",
+        )
+    return text
+
+
+def _web_url(text: str) -> str:
+    if text.partition("?")[0].rpartition("/")[2] in (".", ".."):
+        raise UsageError(f"invalid address {text!r}: it names no file")
+    return _without_password(text)
+
 
 PACKAGE = Text(what="a package name", pattern=PACKAGE_PATTERN, example="libc6")
 SLICE = Text(what="a slice name", pattern=SLICE_PATTERN, example="libs")
@@ -55,14 +77,17 @@ DATE = Text(what="a date", pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}", example='"2026
 SENTENCE = Text(what="one line of text", pattern=r"[^\r\n]+", example="why it is so")
 LINE = Text(what="one line of text", pattern=r"[^\r\n]*", empty=True)
 PART_NAME = Text(what="a part's name", pattern=r"[a-z0-9][a-z0-9_-]{0,63}", example="helper")
+
 WEB_URL = Text(
     what="an address of a file",
-    pattern=r"https?://[^\s#]+",
+    pattern=r"https?://[^\s#\x00-\x20\x7f-\x9f]+",
+    convert=_web_url,
     example="https://host.example/x.tar.gz",
 )
 GIT_URL = Text(
     what="an address of a repository",
-    pattern=r"(?:https?|git|ssh)://[^\s#]+",
+    pattern=r"(?:https?|git|ssh)://[^\s#\x00-\x20\x7f-\x9f]+",
+    convert=_without_password,
     example="https://host.example/tool.git",
 )
 COMMIT = Text(
