@@ -50,7 +50,7 @@ def test_every_command_has_a_man_page(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "homeport-catalog-slices.1" in written
     page = (tmp_path / "man1/homeport-build.1").read_text()
     assert page.startswith('.TH "HOMEPORT-BUILD" "1"')
-    assert ".SH NAME\nhomeport\\-build \\- Build the image of RECIPE" in page
+    assert ".SH NAME\nhomeport\\-build \\- Build the image of each RECIPE" in page
     assert "\\fB\\-\\-platform PLATFORM[,...]\\fR" in page
     assert run(["docs", "guide", "--man", "x"]) == 2
 

@@ -140,6 +140,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("pipelines convert .travis.yml", 0),
         ("test .", 0),
         ("build . -o oci:built", 0),
+        ("build . ./fresh -o oci:several:{name}", 1),
         ("build . -o oci:kit --attest sbom,provenance,kit", 0),
         ("verify oci:kit --rebuild --trust-kit", 0),
         ("catalog list", 0),

@@ -33,6 +33,8 @@ Kind = Literal["sbom", "provenance", "kit", "oci-artifact=false"]
 #: word is BuildKit's for its older form of the statements' manifests, without a subject.
 KINDS: tuple[Kind, ...] = ("sbom", "provenance", "kit")
 OLDER_FORM: Kind = "oci-artifact=false"
+#: Stands for the recipe's name in outputs, so that several recipes go to places of their own.
+NAME = "{name}"
 
 OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
 

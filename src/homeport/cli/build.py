@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from homeport.assemble.plan import BuildOptions
-from homeport.building.request import KINDS, BuildRequest, BuildResult, Kind, parse_kinds
+from homeport.building.request import KINDS, NAME, BuildRequest, BuildResult, Kind, parse_kinds
+from homeport.cli.build_text import (
+    builds_document,
+    builds_quiet,
+    builds_text,
+    builds_warnings,
+    result_document,
+    result_text,
+    result_warnings,
+)
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.key_values import key_values
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_options import allow_outside_option, catalog_option
-from homeport.cli.screen import Column, Screen
 from homeport.cli.show import warn
 from homeport.cli.signing_options import ask_password, sign_options
 from homeport.cli.typed import typed_without
-from homeport.errors import UsageError
+from homeport.errors import AnswerNo, HomeportError, OutOfDate, UsageError
 from homeport.images.address import (
     Address,
     ArchiveAddress,
@@ -27,20 +37,11 @@ from homeport.images.address import (
     StreamAddress,
     parse_destination,
 )
-from homeport.quantities import human_size
+from homeport.recipe.catalog import is_recipe
 
 if TYPE_CHECKING:
     from homeport.attest.operations.signing import SignOptions
-
-_COLUMNS = (
-    Column(name="platform"),
-    Column(name="digest"),
-    Column(name="layers", right=True, drop=4),
-    Column(name="compressed", right=True),
-    Column(name="raw", right=True, drop=2),
-    Column(name="packages", right=True, drop=3),
-    Column(name="time", right=True, drop=1),
-)
+    from homeport.publishing.builds import RecipeBuilt
 
 
 @click.command(
@@ -51,10 +52,12 @@ Examples:
   homeport build dockerfile-copy --platform native -o docker-archive:copy.tar
   homeport build ./my/homeport.yaml -o oci:out:1.0 -o oci-archive:out.tar
   homeport build dockerfile-copy --locked --check
+  homeport build curl git --push registry.example/team/{name}:1   # team/curl and team/git
+  homeport build images/ --locked                                 # every recipe below images/
   homeport build dockerfile-copy --push registry.example/team/copy:1 --sign --sign-key cosign.key
 """,
 )
-@click.argument("recipe", default=".")
+@click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
 @click.option(
     "-o",
     "--output",
@@ -62,8 +65,7 @@ Examples:
     multiple=True,
     metavar="ADDRESS",
     help="Destination: oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://REF."
-    " Repeatable."
-    "  [default: oci:NAME.oci]",
+    " {name} stands for the recipe's name. Repeatable.  [default: oci:NAME.oci]",
 )
 @click.option(
     "--platform",
@@ -92,7 +94,8 @@ Examples:
 @click.option("--load", is_flag=True, help="Load the native image into a running docker or podman.")
 @click.option(
     "--push", "pushes", multiple=True, metavar="REF",
-    help="Push to REF; the same as -o docker://REF. Repeatable.",
+    help="Push to REF, in which {name} stands for the recipe's name; the same as -o docker://REF."
+    " Repeatable.",
 )  # fmt: skip
 @click.option(
     "--locked", is_flag=True, help="Use the lockfile unchanged; exit with 4 if it is out of date."
@@ -134,29 +137,69 @@ Examples:
 @catalog_option
 @common
 def command(session: Session, **options: Any) -> None:
-    """Build the image of RECIPE for every platform.
+    """Build the image of each RECIPE for every platform.
 
-    RECIPE is a name of the catalog, a recipe file or its directory [default: .]. Packages come
-    from the lockfile. If recipe and lockfile disagree, or no mirror has a package any more,
-    Homeport locks the recipe again and writes the new lockfile.
+    RECIPE is a name of the catalog, a recipe file, its directory, or a directory with recipes below
+    it [default: .]. Packages come from the lockfile. If recipe and lockfile disagree, or no mirror
+    has a package any more, Homeport locks the recipe again and writes the new lockfile. Of several
+    recipes one that fails does not stop the others; the exit code is 1 then, 3 if an answer was no,
+    or 4 if a lockfile was out of date.
     """
-    request = _request(options)
-    sign = _sign(request, options)
+    recipes = options["recipes"] or (".",)
+    texts = (*options["outputs"], *(f"docker://{_bare(ref)}" for ref in options["pushes"]))
+    one = len(recipes) == 1 and (not options["recipes"] or not _is_folder_of_recipes(recipes[0]))
+    if one and not any(NAME in text for text in texts):
+        request = _request(options, recipes[0], tuple(map(parse_destination, texts)))
+        sign = _sign(request.outputs, options)
+        with session.app() as app, showing_logs(session):
+            _show(session, app.build(request, sign=sign, ask_password=ask_password()))
+        return
+    # 90 ms that the build of one recipe saves
+    from homeport.publishing.builds import BuildsRequest, with_name
+
+    sign = _sign([with_name(text, "name") for text in texts], options)
+    builds = BuildsRequest(recipes=recipes, outputs=texts, each=_request(options, "", ()))
     with session.app() as app, showing_logs(session):
-        result = app.build(request, sign=sign, ask_password=ask_password())
-        if not session.quiet and session.format == "text":  # in JSON they are part of it
-            for line in _warnings(result):
-                warn(line)
-        if not any(map(_is_standard_output, request.outputs)):
-            session.output.write(
-                _document(result),
-                _text(result, session.screen),
-                quiet_text=str(result.built.index.digest),
-            )  # fmt: skip
+        built = app.build_all(builds, sign=sign, ask_password=ask_password())
+        if one and built[0].result is not None:
+            _show(session, built[0].result)
+        else:
+            _show_all(session, built)
 
 
-def _request(options: dict[str, Any]) -> BuildRequest:
-    outputs = [*options["outputs"], *(f"docker://{_bare(ref)}" for ref in options["pushes"])]
+def _is_folder_of_recipes(recipe: str) -> bool:
+    return Path(recipe).is_dir() and not is_recipe(recipe)
+
+
+def _show(session: Session, result: BuildResult) -> None:
+    if not session.quiet and session.format == "text":  # in JSON they are part of it
+        for line in result_warnings(result):
+            warn(line)
+    if not any(_is_standard_output(written.address) for written in result.written):
+        session.output.write(
+            result_document(result),
+            result_text(result, session.screen),
+            quiet_text=str(result.built.index.digest),
+        )
+
+
+def _show_all(session: Session, built: Sequence[RecipeBuilt]) -> None:
+    """Raises ``HomeportError`` if a recipe failed, with the exit code of the weightiest failure."""
+    if not session.quiet and session.format == "text":
+        for line in builds_warnings(built):
+            warn(line)
+    session.output.write(
+        builds_document(built), builds_text(built, session.screen), quiet_text=builds_quiet(built)
+    )
+    failed = [each for each in built if each.error is not None]
+    if failed:
+        codes = {each.error.exit_code for each in failed if each.error is not None}
+        kinds = (AnswerNo, OutOfDate, HomeportError)
+        kind = next((kind for kind in kinds if kind.exit_code in codes), HomeportError)
+        raise kind(f"could not build {', '.join(each.recipe for each in failed)}")
+
+
+def _request(options: dict[str, Any], recipe: str, outputs: tuple[Address, ...]) -> BuildRequest:
     as_of = options["as_of"]
     if as_of:
         # 12 ms that a build of today's packages saves
@@ -164,8 +207,8 @@ def _request(options: dict[str, Any]) -> BuildRequest:
 
         as_of = parse_as_of(as_of)
     return BuildRequest(
-        recipe=options["recipe"],
-        outputs=tuple(map(parse_destination, outputs)),
+        recipe=recipe,
+        outputs=outputs,
         platforms=_platforms(options["platforms"]),
         tags=options["tags"],
         options=BuildOptions(
@@ -192,14 +235,14 @@ def _request(options: dict[str, Any]) -> BuildRequest:
     )
 
 
-def _sign(request: BuildRequest, options: dict[str, Any]) -> SignOptions | None:
+def _sign(outputs: Sequence[Address], options: dict[str, Any]) -> SignOptions | None:
     """How to sign what is built; checked before anything is built."""
     if not options["sign"]:
         if options["sign_key"]:
             raise UsageError("--sign-key requires --sign")
         return None
-    kept = [each for each in request.outputs if isinstance(each, LayoutAddress | RegistryAddress)]
-    if request.outputs and not kept:
+    kept = [each for each in outputs if isinstance(each, LayoutAddress | RegistryAddress)]
+    if outputs and not kept:
         raise UsageError(
             "--sign: none of the outputs can keep a signature",
             hint="add --push REF, or -o oci:DIR",
@@ -245,106 +288,3 @@ def _source_date_epoch() -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 11):
         raise UsageError(f"invalid SOURCE_DATE_EPOCH {text!r}: a number of seconds is expected")
     return int(text)
-
-
-def _warnings(result: BuildResult) -> list[str]:
-    """Every warning once, with the platforms that it is about unless that is all."""
-    about: dict[str, list[str]] = {}
-    for each in result.built.images:
-        for line in each.warnings:
-            about.setdefault(line, []).append(str(each.platform))
-    count = len(result.built.images)
-    return [
-        line if len(platforms) == count else f"{line} ({', '.join(platforms)})"
-        for line, platforms in about.items()
-    ]
-
-
-def _document(result: BuildResult) -> dict[str, Any]:
-    """docs/formats/build.md."""
-    return {
-        "schema": "homeport-build/v1",
-        "recipe": result.recipe.name,
-        "digest": str(result.built.index.digest),
-        "lockfile": str(result.locked.path),
-        "relocked": result.locked.reason,
-        "outputs": [
-            {
-                "address": str(written.address),
-                "digest": str(written.digest),
-                "copied": written.copied,
-                "copied_bytes": written.copied_bytes,
-            }
-            for written in result.written
-        ],
-        "signer": result.signer or None,
-        "compared": result.compared,
-        "fresh": result.fresh,
-        "loaded": result.loaded and {"engine": result.loaded.engine, "name": result.loaded.name},
-        "platforms": [
-            {
-                "platform": str(each.platform),
-                "digest": str(each.image.digest),
-                "layers": [
-                    {
-                        "digest": str(layer.digest),
-                        "diff_id": str(layer.diff_id),
-                        "size": layer.size,
-                        "raw_size": layer.raw_size,
-                    }
-                    for layer in each.layers
-                ],
-                "packages": [file.id.name for file in each.packages],
-                "versions": {file.id.name: file.id.version for file in each.packages},
-                "accounts": {"users": each.accounts.users, "groups": each.accounts.groups},
-                "seconds": round(each.seconds, 3),
-                "cached": each.cached,
-                "warnings": list(each.warnings),
-                "omitted_depends": list(each.declared),
-            }
-            for each in result.built.images
-        ],
-    }
-
-
-def _text(result: BuildResult, screen: Screen) -> str:
-    rows = [
-        (
-            str(each.platform),
-            str(each.image.digest),
-            str(len(each.layers)),
-            human_size(sum(layer.size for layer in each.layers)),
-            human_size(sum(layer.raw_size for layer in each.layers)),
-            str(len(each.packages)),
-            "cached" if each.cached else f"{each.seconds:.2f} s",
-        )
-        for each in result.built.images
-    ]
-    lines = [screen.table(_COLUMNS, rows), ""]
-    lines += _accounts(result)
-    lines += [f"{written.address}  {written.digest}" for written in result.written]
-    if result.compared:
-        lines.append("built twice, the second time from downloads alone: all digests agree")
-    elif result.fresh:
-        lines.append("built without cached results; --check compares with a second build")
-    if result.signer:
-        lines.append(f"signed by {result.signer}")
-    if result.loaded:
-        lines.append(f"loaded into {result.loaded.engine} as {result.loaded.name}")
-    return "\n".join(lines)
-
-
-def _accounts(result: BuildResult) -> list[str]:
-    """Users that packages make, then groups that are not theirs; the same on all platforms."""
-    users: dict[str, int] = {}
-    groups: dict[str, int] = {}
-    for each in result.built.images:
-        users |= each.accounts.users
-        groups |= {
-            name: gid for name, gid in each.accounts.groups.items()
-            if each.accounts.users.get(name) != gid
-        }  # fmt: skip
-    return [
-        f"{kind}: {', '.join(f'{name} {number}' for name, number in sorted(found.items()))}"
-        for kind, found in (("users", users), ("groups", groups)) if found
-    ]  # fmt: skip

@@ -215,7 +215,7 @@ _BY_NAME: dict[str, Complete] = {
     ),
 }
 _BY_COMMAND: dict[tuple[str, str], Complete] = {
-    ("build", "recipe"): _recipes_and_files,
+    ("build", "recipes"): _recipes_and_files,
     ("lock", "recipe"): _recipes_and_files,
     ("outdated", "subjects"): _recipes_and_files,
     ("update", "recipes"): _recipes_and_files,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -22,6 +23,7 @@ from homeport.yamlfile.position import FilePosition
 
 _MOST_RECIPES = 20_000
 _DEBIAN_SUITES = ("debian", "debian-security")
+T = TypeVar("T")
 
 
 class LockedSubject(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,10 @@ class Subjects(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[tuple[str, HomeportError], ...]
 
 
+#: What could not be read, and why.
+Unread = tuple[tuple[str, HomeportError], ...]
+
+
 class RecipeFound(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe that was named or lies in a named folder, with its lockfile if it has one."""
 
@@ -61,29 +67,55 @@ class RecipeFound(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_recipes(
     wanted: Sequence[str], directory: Path, allow_outside: Iterable[Path] = ()
-) -> tuple[tuple[RecipeFound, ...], tuple[tuple[str, HomeportError], ...]]:
+) -> tuple[tuple[RecipeFound, ...], Unread]:
     """Recipes, locked or not, in the order of their paths; and what could not be read, with why."""
     catalog = current_catalog()
-    found: dict[Path, RecipeFound] = {}
+
+    def read(name: str) -> RecipeFound:
+        recipe = find_and_load(name, allow_outside, catalog)
+        return RecipeFound(recipe=recipe, stored=lock_paths(recipe, catalog, directory).find())
+
+    found, failed = _read_each(wanted or (str(directory),), read)
+    return _each_once(found, lambda each: each.recipe.path), failed
+
+
+def load_recipes(
+    wanted: Sequence[str], allow_outside: Iterable[Path] = ()
+) -> tuple[tuple[Recipe, ...], Unread]:
+    """As ``find_recipes``, without their lockfiles: what is to be built reads its own."""
+    catalog = current_catalog()
+    found, failed = _read_each(wanted, lambda name: find_and_load(name, allow_outside, catalog))
+    return _each_once(found, lambda each: each.path), failed
+
+
+def _each_once(found: Iterable[T], file: Callable[[T], Path]) -> tuple[T, ...]:
+    first: dict[Path, T] = {}
+    for each in found:
+        first.setdefault(file(each).resolve(), each)
+    return tuple(first.values())
+
+
+def _read_each(wanted: Sequence[str], read: Callable[[str], T]) -> tuple[list[T], Unread]:
+    """Everything that is named or lies below a named folder; a faulty one that was named by
+    itself is an error, one of a folder does not hide the others.
+    """
+    found: list[T] = []
     failed: list[tuple[str, HomeportError]] = []
-    for text in wanted or (str(directory),):
-        path = Path(text)
-        tree = not is_recipe(text) and _is_tree(path)
-        for name in map(str, recipe_files(path)) if tree else [text]:
+    for text in wanted:
+        tree = not is_recipe(text) and _is_tree(Path(text))
+        for name in map(str, recipe_files(Path(text))) if tree else [text]:
             try:
-                recipe = find_and_load(name, allow_outside, catalog)
-                stored = lock_paths(recipe, catalog, directory).find()
-                found.setdefault(recipe.path.resolve(), RecipeFound(recipe=recipe, stored=stored))
+                found.append(read(name))
             except HomeportError as error:
                 if not tree:
                     raise
                 failed.append((name, error))
     if not found and not failed:
         raise UsageError(
-            f"no recipe lies below {wanted[0] if wanted else directory}",
+            f"no recipe lies below {wanted[0]}",
             hint="name recipes, or folders with recipes, such as images/; homeport init starts one",
         )
-    return tuple(found.values()), tuple(failed)
+    return found, tuple(failed)
 
 
 def find_subjects(

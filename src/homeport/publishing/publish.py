@@ -17,15 +17,15 @@ import msgspec
 
 from homeport.building.request import BuildRequest, BuildResult
 from homeport.content.digest import Digest
-from homeport.errors import AnswerNo, HomeportError, Interrupted, UsageError
+from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.freshness.recipe_graph import in_order
-from homeport.freshness.subjects import find_recipes
+from homeport.freshness.subjects import load_recipes
 from homeport.images.address import LayoutAddress
 from homeport.imagetests.results import CheckedImage
 from homeport.imagetests.run import ImageTestRequest
-from homeport.net.errors import NetError
 from homeport.oci.reference import Reference, parse_reference
 from homeport.publishing.consumers import Consumers, consumers_of
+from homeport.publishing.several import check_names, each_in_turn
 from homeport.publishing.tags import (
     Form,
     check_version,
@@ -139,35 +139,25 @@ def run_publish(request: PublishRequest, access: PublishAccess) -> tuple[Publish
     """
     if not request.recipes:
         raise UsageError("no recipe to publish", hint="homeport publish RECIPE REPOSITORY")
-    found, unread = find_recipes(request.recipes, Path.cwd(), request.allow_outside)
+    found, unread = load_recipes(request.recipes, request.allow_outside)
     if unread and not found:
         raise unread[0][1]
-    recipes = [each.recipe for each in found]
-    recipes = [recipes[at] for at in in_order(recipes, request.repository)]
+    recipes = [found[at] for at in in_order(found, request.repository)]
     alone = len(recipes) == 1 and is_recipe(request.recipes[0])
-    _check_names(recipes)
-    versions = [_version(recipe, request) for recipe in recipes]  # before anything is pushed
-    places = [_repository(_place_of(recipe, request, alone=alone)) for recipe in recipes]
-    done: list[Published] = []
-    gone: HomeportError | None = None
-    for recipe, version, home in zip(recipes, versions, places, strict=True):
-        access.check()
-        if gone is not None:
-            error = HomeportError(f"not tried, as {gone.what}", hint=gone.hint)
-            done.append(_failed(recipe.name, home.name, error))
-            continue
-        try:
-            done.append(_publish(recipe, version, home, request, access))
-        except Interrupted:
-            raise
-        except HomeportError as error:
-            if len(recipes) == 1 and not unread:
-                raise
-            done.append(_failed(recipe.name, home.name, error))
-            if isinstance(error, NetError) and error.unsent:
-                gone = error if error.where.get("registry") == home.registry else None
-    done += [_failed(name, "", error) for name, error in unread]
-    return tuple(done)
+    check_names(recipes, "published to one repository")
+    versions = {each.path: _version(each, request) for each in recipes}  # before anything is pushed
+    homes = {
+        each.path: _repository(_place_of(each, request, alone=alone)) for each in recipes
+    }  # fmt: skip
+    done = each_in_turn(
+        recipes,
+        lambda each: _publish(each, versions[each.path], homes[each.path], request, access),
+        lambda each, error: _failed(each.name, homes[each.path].name, error),
+        registries=lambda each: [homes[each.path].registry],
+        check=access.check,
+        alone=len(recipes) == 1 and not unread,
+    )
+    return (*done, *(_failed(name, "", error) for name, error in unread))
 
 
 def _failed(name: str, repository: str, error: HomeportError) -> Published:
@@ -175,20 +165,6 @@ def _failed(name: str, repository: str, error: HomeportError) -> Published:
         recipe=name, repository=repository, digest="", tag="", outcome="failed",
         error=error.to_json(),
     )  # fmt: skip
-
-
-def _check_names(recipes: Sequence[Recipe]) -> None:
-    """Raise ``UsageError`` for two recipes that would go to one repository."""
-    known: dict[str, Recipe] = {}
-    for recipe in recipes:
-        other = known.setdefault(recipe.name, recipe)
-        if other is not recipe:
-            raise UsageError(
-                f"{other.path} and {recipe.path} are both named {recipe.name}, and would be"
-                " published to one repository",
-                where={"file": str(recipe.path)},
-                hint="give one another name:, or publish each to a repository of its own",
-            )
 
 
 def _place_of(recipe: Recipe, request: PublishRequest, *, alone: bool) -> str:
