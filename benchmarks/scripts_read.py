@@ -96,8 +96,9 @@ def _rows(app: App, suite: str, names: Sequence[str], platform: str) -> list[Row
         )  # fmt: skip
         Path(folder, "homeport.yaml").write_text(recipe)
         request = BuildRequest(
-            recipe=folder, directory=Path(folder), as_of=date_of_sid() if suite == "sid" else None
-        )
+            recipe=folder, directory=Path(folder), platforms=(platform,) if platform else (),
+            as_of=date_of_sid() if suite == "sid" else None,
+        )  # fmt: skip
         with assembled(request, app.runtime, app._connections()) as found:
             return list(_rows_of(found, names))
 

@@ -222,6 +222,27 @@ def test_an_owner_of_all_below_a_folder_is_the_owner_of_its_links(tmp_path: Path
     assert (made[b"etc/d/on"].uid, made[b"etc/d/on"].mode) == (33, 0o750)
 
 
+@pytest.mark.parametrize(
+    ("postinst", "home"),
+    {
+        "[ $(getent group daemond) ] || adduser --system --home /var/lib/d --group daemond\n"
+        "systemd-sysusers d.conf": "/var/lib/d",
+        "systemd-sysusers d.conf\nadduser --system --home /var/lib/d --group daemond": "/srv/d",
+        "getent passwd daemond || adduser --system --home /var/lib/d --group daemond": "/var/lib/d",
+        "getent passwd daemon || adduser --system --home /var/lib/d --group daemond": "/srv/d",
+    }.items(),
+)
+def test_accounts_of_sysusers_are_there_when_the_script_says_so(
+    tmp_path: Path, postinst: str, home: str
+) -> None:
+    """A script that makes the account before has the last word on its home and comment."""
+    files = {"usr/lib/sysusers.d/d.conf": 'u daemond - "Of systemd" /srv/d\n'}
+    package = deb("daemond", files=files, scripts={"postinst": f"#!/bin/sh\n{postinst}\n"})
+    made = listing(BuildWorld(tmp_path, [package]).build(_OFF % ""))
+    line = next(x for x in made["etc/passwd"].splitlines() if x.startswith("daemond:"))
+    assert line.split(":")[5] == home
+
+
 def test_of_several_lines_for_a_path_the_first_file_counts(tmp_path: Path) -> None:
     package = deb(
         "pp",

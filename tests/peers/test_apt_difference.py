@@ -47,6 +47,22 @@ SETS = {
         "molly-guard",
         "systemd-sysv",
     ],
+    "watching": [
+        "amavisd-new",
+        "icinga2-bin",
+        "nagios-nrpe-server",
+        "ntpsec",
+        "unattended-upgrades",
+        "screen",
+    ],
+    "small": [
+        "lighttpd",
+        "mumble-server",
+        "polkitd",
+        "poppler-data",
+        "tftpd-hpa",
+        "libapache2-mod-wsgi-py3",
+    ],
 }
 #: What is compared in every run; the others with HOMEPORT_FULL (.ci/run --full).
 COMPARED = list(SETS) if os.environ.get("HOMEPORT_FULL") else ["servers"]

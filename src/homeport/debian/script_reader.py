@@ -22,6 +22,7 @@ class ScriptReader(Protocol):
         contents: PackageContents,
         scripts: Sequence[str] = SCRIPTS,
         prints: Mapping[str, str] = ...,
+        declared: frozenset[str] = ...,
     ) -> list[Effect]: ...
 
 
@@ -35,6 +36,7 @@ def make_reader(
         contents: PackageContents,
         scripts: Sequence[str] = SCRIPTS,
         prints: Mapping[str, str] = MappingProxyType({}),
+        declared: frozenset[str] = frozenset(),
     ) -> list[Effect]:
         control = contents.control_files
         answers = default_answers(control.get("templates", b"").decode("utf-8", "replace"))
@@ -42,7 +44,10 @@ def make_reader(
         for script in ("config", *scripts):
             text = contents.scripts.get(script)
             if text is not None:
-                effects = read_script(contents.id.name, script, text, world, answers, prints=prints)
+                effects = read_script(
+                    contents.id.name, script, text, world, answers, prints=prints,
+                    declared=declared,
+                )  # fmt: skip
                 found += effects if script != "config" else ()  # which only asks
         return found
 

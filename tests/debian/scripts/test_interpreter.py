@@ -277,6 +277,11 @@ def test_what_only_upgrades_and_machines_need_is_silent(text: str) -> None:
         ("echo a > /etc/y; sed s/a/b/ < /etc/y > /etc/x; rm /etc/y", "b\n"),
         ("while read -r a b; do echo $b; done > /etc/x <<EOF\n1 one two\n2\nEOF", "one two\n\n"),
         ("printf '%s\\n' 'a b' | while read a b; do echo $b; done > /etc/x", "b\n"),
+        ("echo $(seq 2) $(seq 3 4) $(seq 6 -2 2) $(seq 2 1) > /etc/x", "1 2 3 4 6 4 2\n"),
+        (
+            "M=/a; f() { N=$M/n/$1; echo $N $M/$2.gz $M/b$1 '$M/$1' > /etc/x; }; f 1 2",
+            "/a/n/1 /a/2.gz /a/b1 $M/$1\n",
+        ),
         ("V=$(printf '%s\\n' ' a ' | sed -e 's/^ *//'); echo $V > /etc/x", "a\n"),
     ],
 )
@@ -290,6 +295,9 @@ def test_a_file_is_written_in_parts(text: str, made: str) -> None:
         "echo a > /etc/x\nfor i in a; do if frobs; then echo b; fi; done >> /etc/x",
         "echo b >> /etc/ready",
         "{ frob; } > /etc/x",
+        "seq x > /etc/x",
+        "seq 1 0 9 > /etc/x",
+        "seq 99999999 > /etc/x",
     ],
 )
 def test_a_file_whose_text_is_not_known_is_named(text: str) -> None:
@@ -321,6 +329,9 @@ def test_what_a_program_prints_can_be_told() -> None:
         "echo conf.d/x | cut -b -4": "conf",
         "dpkg-statoverride --list /x | awk '{print $4}' | tr -s ' ' :": "",
         "getent passwd nobody-here | cut -d: -f6": "",
+        "echo  a b | awk '{ print $1 }'": "a",
+        "echo a:b: | awk -F : '{print $2;}'": "b",
+        "echo a:b | awk -F: '{print $3}'": "",
     }.items(),
 )
 def test_what_a_pipeline_prints_follows_from_its_text(command: str, name: str) -> None:

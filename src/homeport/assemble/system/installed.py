@@ -103,7 +103,11 @@ def read_system(
     for package in whole:
         known = facts[package.name]
         if known is None or not known.replaces_scripts(package.contents.id.version):
-            add(read(package.contents, prints=known.prints if known is not None else {}))
+            own = _own_accounts(package.name, declared) - users - groups
+            prints = known.prints if known is not None else {}
+            found = read(package.contents, prints=prints, declared=own)
+            _forget_declared(package.name, found, effects)
+            add(found)
     add(each for each in declared if isinstance(each, SetAttributes))
     has_shell = next((s for s in ("/bin/bash", "/bin/sh") if paths.type_of(f"/usr{s}")), "")
     return InstalledSystem(
@@ -113,6 +117,28 @@ def read_system(
         effects=tuple(effects),
         warnings=tuple(_warnings(plan, effects)),
     )
+
+
+def _own_accounts(package: str, declared: Iterable[Effect]) -> frozenset[str]:
+    """Names that a package alone declares: they are there when its postinst says so."""
+    by: dict[str, set[str]] = {}
+    for each in declared:
+        if isinstance(each, AddUser | AddGroup):
+            by.setdefault(each.name, set()).add(each.package)
+    return frozenset(name for name, packages in by.items() if packages == {package})
+
+
+def _forget_declared(package: str, found: Iterable[Effect], effects: list[Effect]) -> None:
+    """Take back the declaration of accounts that the package's script makes before it is read."""
+    users = {each.name for each in found if isinstance(each, AddUser)}
+    groups = users | {each.name for each in found if isinstance(each, AddGroup)}
+    effects[:] = [
+        each for each in effects
+        if not (each.package == package and (
+            (isinstance(each, AddUser) and each.name in users)
+            or (isinstance(each, AddGroup) and each.name in groups)
+        ))
+    ]  # fmt: skip
 
 
 def _declared(packages: Iterable[PackageInImage]) -> Iterator[Effect]:

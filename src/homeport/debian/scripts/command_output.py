@@ -17,6 +17,11 @@ from homeport.quantities import whole_number
 #: Print nothing when they read nothing.
 _FILTERS = ("awk", "grep", "tr", "sed", "head", "tail", "sort", "uniq")
 
+#: A program of awk that prints a field of each line.
+_AWK_FIELD = re.compile(r"\s*\{\s*print\s+\$([1-9]|0)\s*;?\s*\}\s*")
+
+_LONGEST_SEQUENCE = 1_000  # numbers of ``seq``
+
 #: How files of ``mktemp`` are called; none is made.
 TEMPORARY = "/tmp/homeport-"  # noqa: S108
 
@@ -43,6 +48,8 @@ def output_of(words: list[str], text: str | None, machine: Machine) -> str | Non
             return None if "-" in letters else text.translate(dict.fromkeys(map(ord, letters)))
         case ["cut", *arguments] if text is not None:
             return _cut(arguments, text)
+        case ["awk", *options, program] if text and (found := _AWK_FIELD.fullmatch(program)):
+            return _fields(options, int(found[1]), text)
         case [name, *arguments] if text == "" and name in _FILTERS:
             # awk's BEGIN and END print without a line too.
             return None if re.search("BEGIN|END", " ".join(arguments)) else ""
@@ -72,6 +79,8 @@ def output_of(words: list[str], text: str | None, machine: Machine) -> str | Non
             return form.replace("\\n", "\n").replace("\\t", "\t")
         case ["printf", "%s\n" | "%s\\n", one]:
             return one + "\n"
+        case ["seq", *numbers] if 1 <= len(numbers) <= 3:
+            return _sequence(numbers)
         case ["dpkg", "--print-architecture"]:
             return machine.architecture
         case ["dpkg-architecture", option] if option.endswith("DEB_HOST_MULTIARCH"):
@@ -102,6 +111,34 @@ def output_of(words: list[str], text: str | None, machine: Machine) -> str | Non
         ):
             return ""
     return None
+
+
+def _sequence(numbers: list[str]) -> str | None:
+    """``seq LAST``, ``seq FIRST LAST`` or ``seq FIRST STEP LAST`` of whole numbers."""
+    known = [whole_number(each.removeprefix("-")) for each in numbers]
+    values = [
+        -value if text[:1] == "-" else value
+        for value, text in zip(known, numbers, strict=True)
+        if value is not None
+    ]
+    if len(values) != len(numbers):
+        return None
+    first = values[0] if values[1:] else 1
+    step = values[1] if values[2:] else 1
+    last = values[-1]
+    if not step or abs(last - first) // abs(step) > _LONGEST_SEQUENCE:
+        return None
+    return "".join(f"{each}\n" for each in range(first, last + (1 if step > 0 else -1), step))
+
+
+def _fields(options: list[str], number: int, text: str) -> str | None:
+    """A field of each line; ``-F`` with a plain character parts the fields."""
+    mark = "".join(options).removeprefix("-F") if options else None
+    if options and (options[0][:2] != "-F" or not re.fullmatch(r"[:,;=/@%]", mark or "")):
+        return None
+    lines = text.removesuffix("\n").split("\n")
+    parts = ([line, *line.split(mark)] for line in lines)
+    return "".join(f"{each[number] if number < len(each) else ''}\n" for each in parts)
 
 
 def _cut(arguments: list[str], text: str) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from homeport.debian.scripts.accounts import ACCOUNT_COMMANDS
 from homeport.debian.scripts.command_options import options_of
+from homeport.debian.scripts.effects import AddGroup, AddUser, Effect
 from homeport.debian.scripts.file_commands import FILE_COMMANDS
 from homeport.debian.scripts.machine import DONE, FOREIGN, UNSURE, Answer, Machine
 from homeport.debian.scripts.modes import is_mode
@@ -23,7 +24,7 @@ from homeport.errors import HomeportError
 _WITHOUT_EFFECT_TEXT = """
     : true echo printf exec trap export sync sleep logger wait kill
     systemctl deb-systemd-helper deb-systemd-invoke invoke-rc.d update-rc.d service busctl
-    systemd-tmpfiles systemd-sysusers runit-helper journalctl udevadm modprobe sysctl
+    systemd-tmpfiles runit-helper journalctl udevadm modprobe sysctl
     update-initramfs start-stop-daemon named-checkconf vgcfgbackup
     dpkg-trigger dpkg-maintscript-helper update-menus update-binfmts install-info
     install-docs update-mime update-catalog update-fonts-scale update-fonts-dir
@@ -77,10 +78,22 @@ def run_command(words: list[str], text: str | None, machine: Machine) -> Answer:
         effects = ACCOUNT_COMMANDS[name](machine.package, words[1:])
         if effects is None:
             return FOREIGN
-        machine.effects += effects
+        machine.effects += [each for each in effects if not _is_there(each, machine)]
         return DONE
     known = _COMMANDS.get(name)
     return known(words[1:], machine) if known else FOREIGN
+
+
+def _is_there(effect: Effect, machine: Machine) -> bool:
+    """Whether it is an account that is there: adduser leaves it as it is."""
+    if isinstance(effect, AddUser):
+        return machine.has_account("passwd", effect.name)
+    return isinstance(effect, AddGroup) and machine.has_account("group", effect.name)
+
+
+def _sysusers(words: list[str], machine: Machine) -> Answer:
+    machine.declared = frozenset()
+    return DONE
 
 
 def _compare(words: list[str]) -> Answer:
@@ -186,6 +199,7 @@ _COMMANDS: dict[str, Callable[[list[str], Machine], Answer]] = {
     "runuser": _as_user,
     "sed": _sed,
     "rm": _rm,
+    "systemd-sysusers": _sysusers,
     "umask": _umask,
     "db_set": _db_set,
     "db_register": _db_register,

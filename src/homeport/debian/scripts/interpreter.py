@@ -100,11 +100,13 @@ def read_script(
     answers: dict[str, str | None] | None = None,
     *,
     prints: Mapping[str, str] = _NOTHING,
+    declared: frozenset[str] = frozenset(),
 ) -> list[Effect]:
     """What ``text`` does; ``NotUnderstood`` for what is not known.
 
-    answers: of debconf's questions (``debconf.default_answers``); the script may change them
-    prints:  what a command or pipeline prints, by its text with single blanks
+    answers:  of debconf's questions (``debconf.default_answers``); the script may change them
+    prints:   what a command or pipeline prints, by its text with single blanks
+    declared: accounts that are there once the script has called ``systemd-sysusers``
     """
 
     def as_a_whole(what: str) -> NotUnderstood:
@@ -125,7 +127,7 @@ def read_script(
     machine = Machine(
         package=package, architecture=world.architecture, files=world.files,
         account=world.account, answers={} if answers is None else answers,
-        budget=Budget(f"{script} of {package}", limits),
+        budget=Budget(f"{script} of {package}", limits), declared=declared,
     )  # fmt: skip
     first = "install" if script == "preinst" else "configure"
     walker = _Walker(machine, script, [first, ""], package, prints)

@@ -55,8 +55,11 @@ class Machine:
         account: Callable[[str, str], bool],
         answers: dict[str, str | None],
         budget: Budget,
+        declared: frozenset[str] = frozenset(),
     ) -> None:
         self.budget = budget
+        #: Accounts of the package's own sysusers.d, which are not there before it is read.
+        self.declared = declared
         self.package = package
         self.architecture = architecture
         self.answers = answers
@@ -113,7 +116,7 @@ class Machine:
         made = (AddUser,) if kind == "passwd" else (AddUser, AddGroup)
         if any(isinstance(e, made) and getattr(e, "name", "") == name for e in self.effects):
             return True
-        return self._account(kind, name)
+        return name not in self.declared and self._account(kind, name)
 
     def program(self, name: str) -> str | None:
         """Where the image has a program."""

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from homeport.budget import LimitExceeded
+from homeport.debian.scripts.shell_nodes import descendants
 from homeport.errors import UsageError
 from homeport.quantities import human_size
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 LONGEST = 256 << 10  # bytes of a script that are read; the longest in Debian has 60 kB
 _MARKS = re.compile(rb"[(){}|\[\]`<]")
 _MOST_MARKS = 4_000  # the most in a script of Debian is 600
+_PARTED = re.compile(rb"\$[^\s$]+\$[0-9]")
+_MOST_REPAIRS = 4  # one shows another where the first made the rest unreadable
 
 
 class NoShellParser(UsageError):
@@ -49,5 +52,23 @@ def parse_shell(data: bytes) -> tree_sitter.Node:
             f"shell scripts of packages require {error.name}, which is not installed",
             hint="pip install tree-sitter tree-sitter-bash, or choose slices of the packages",
         ) from error
-    language = tree_sitter.Language(tree_sitter_bash.language())
-    return tree_sitter.Parser(language).parse(data).root_node
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+    root = parser.parse(data).root_node
+    for _ in range(_MOST_REPAIRS if _PARTED.search(data) else 0):
+        ends = [each.end_byte for each in descendants(root) if _is_parted(each, data)]
+        if not ends:
+            break
+        for end in reversed(ends):
+            data = b"%s{%s}%s" % (data[:end], data[end : end + 1], data[end + 1 :])
+        root = parser.parse(data).root_node
+    return root
+
+
+def _is_parted(node: tree_sitter.Node, data: bytes) -> bool:
+    """Whether it is the ``$`` of a ``$1`` that the grammar takes for two words.
+
+    It does so in ``$folder/$1``, but not in ``$folder/${1}`` (tree-sitter-bash 0.25).
+    """
+    if node.type != "$" or not data[node.end_byte : node.end_byte + 1].isdigit():
+        return False
+    return node.parent is not None and node.parent.type != "simple_expansion"
