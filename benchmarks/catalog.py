@@ -77,8 +77,8 @@ def main() -> None:
             build(name, layout)  # what it needs is in the cache from here on
             shutil.rmtree(layout)
             built = {"warm": build(name, layout), "same": build(name, layout)}
-            # Results of parts ship with the catalog; without the cache an engine would make them.
-            parts = (shipped_catalog().directory / name / f"{name}.lock.parts").is_dir()
+            # Without the cache an engine would make what recipes compile.
+            parts = '"outputs"' in (shipped_catalog().directory / name / f"{name}.lock").read_text()
             if asked.no_cache and not parts:
                 built["fresh"] = build(name, layout, "--no-cache")
             shutil.rmtree(layout)

@@ -13,6 +13,7 @@ import pytest
 
 from homeport.cli.main import run as homeport
 from homeport.oci.platform import native_platform
+from peers.buildkit_engines import missing
 from peers.engines import Podman, podman_limits, wait_until
 
 pytestmark = [
@@ -28,6 +29,38 @@ mkdir /tmp/context
 printf 'FROM program\\nRUN ["/usr/bin/busybox", "touch", "/made"]\\n' >/tmp/context/Dockerfile
 docker build -q -t made /tmp/context
 docker run --rm --network none made /usr/bin/busybox ls /made
+"""
+
+
+ENTRYPOINT = Path(__file__).parents[2] / "src/homeport/catalog/dind/dockerd-entrypoint.sh"
+#: As root, in a mount namespace: a group of cgroup v2 with one controller, then the entrypoint in
+#: a cgroup namespace that has the group as its root, with another process beside it.
+NESTED = """\
+mkdir "$1/all"
+mount -t cgroup2 none "$1/all"
+read -r controller _ <"$1/all/cgroup.controllers" || exit 77
+echo "+$controller" >"$1/all/cgroup.subtree_control"
+mkdir "$1/all/$2"
+echo $$ >"$1/all/$2/cgroup.procs"
+exec unshare --cgroup --mount sh -euc '
+    [ -d /sys/fs/cgroup ] && mount -t cgroup2 none /sys/fs/cgroup
+    mount -t tmpfs none /run
+    cp "$1/docker-init" "$2" /run/
+    sleep 60 &
+    PATH=/run:$PATH exec sh /run/dockerd-entrypoint.sh dockerd' sh "$1" "$3"
+"""
+#: In the place of the program that starts dockerd: what a container of dockerd would have.
+INSIDE = """\
+#!/bin/sh
+cd /sys/fs/cgroup
+echo "in the root: $(cat cgroup.procs | wc -w)"
+echo "moved: $(cat init/cgroup.procs | wc -w)"
+mkdir docker
+echo "a container has: $(cat docker/cgroup.controllers)"
+read -r first _ <docker/cgroup.controllers
+[ -z "$(ls docker | grep "^$first[.]")" ] || echo "files of it"
+rmdir docker
+kill -9 $(grep -vx $$ init/cgroup.procs) 2>/dev/null
 """
 
 
@@ -133,3 +166,26 @@ def test_another_program_is_a_client_of_the_service(layout: Path, podman: Podman
     run = ("run", "--rm", "--network", "none", *podman_limits())
     told = podman.run(*run, image, "sh", "-c", "echo $DOCKER_HOST")
     assert told == "tcp://docker:2375\n"
+
+
+def test_controllers_of_cgroup_v2_are_handed_on(tmp_path: Path) -> None:
+    """With those that this kernel has not given to cgroup v1: often hugetlb alone."""
+    (tmp_path / "docker-init").write_text(INSIDE)
+    (tmp_path / "docker-init").chmod(0o755)
+    group = f"homeport-test-{os.getpid()}"
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-euc", NESTED, "sh",
+         str(tmp_path), group, str(ENTRYPOINT)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    subprocess.run(
+        ["unshare", "--mount", "sh", "-c", 'mount -t cgroup2 none "$1" && '
+         'rmdir "$1/$2/init" "$1/$2"', "sh", str(tmp_path / "all"), group], check=False,
+    )  # fmt: skip
+    if done.returncode == 77:
+        missing("this kernel has no controller for cgroup v2")
+    root, moved, controllers, files = done.stdout.splitlines()
+    assert root == "in the root: 0"
+    assert int(moved.removeprefix("moved: ")) >= 2
+    assert controllers.removeprefix("a container has: ")
+    assert files == "files of it"

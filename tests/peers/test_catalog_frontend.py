@@ -28,7 +28,7 @@ RECIPE = """\
 homeport: 1
 name: demo
 platforms: [linux/amd64, linux/arm64]
-packages: [busybox-static, base-files_os-release]
+packages: [busybox-static, base-files_os-release, perl-base_bins]
 files:
   - {{from: ./own, to: /srv/own}}
   - {{to: /etc/motd, text: "hello\\n"}}
@@ -66,6 +66,12 @@ def locked(frontend: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "own").mkdir()
     (folder / "own/run").write_text("#!/usr/bin/sh\n")
     (folder / "own/run").chmod(0o755)
+    # Of one program the package has two names, a hard link.
+    (folder / "slices").mkdir()
+    (folder / "slices/perl-base.yaml").write_text(
+        "homeport: 1\npackage: perl-base\nslices: {bins: {needs: [libc6_libs, libcrypt1_libs],"
+        " paths: [/usr/bin/perl*]}}\n"
+    )
     homeport("lock", str(folder))
     return folder
 
@@ -136,6 +142,14 @@ def test_the_files_of_both_platforms_are_those_of_a_build_by_homeport(
         assert "usr/bin/busybox" in ours
         assert ours["usr/bin/privileged"][1] == "0o6755"
         assert ours["usr/bin/sh"][0] == tarfile.SYMTYPE
+        links = {
+            name: (each[5], ours[each[5]][4])
+            for name, each in ours.items()
+            if each[0] == tarfile.LNKTYPE and each[5] == "usr/bin/perl"
+        }
+        ((linked, (_, size)),) = links.items()
+        assert linked.startswith("usr/bin/perl5.")
+        assert size > 1_000_000
         assert listing(tmp_path / "engine", architecture) == ours
         configs = [
             blob(tmp_path / name, image_of(tmp_path / name, architecture)["config"])
@@ -200,6 +214,19 @@ def test_a_fault_of_the_recipe_is_named_with_its_line(engine: RunningEngine, pro
     recipe.write_text(recipe.read_text() + "colour: red\n")
     number = len(recipe.read_text().splitlines())
     assert f"homeport.yaml:{number}:" in solve(engine, project, code=1)
+
+
+def test_packages_whose_scripts_must_be_followed_are_refused(
+    engine: RunningEngine, project: Path
+) -> None:
+    """As mtr-tiny's, which gives a capability: Debian has no parser of the shell for the image."""
+    recipe = project / "homeport.yaml"
+    text = recipe.read_text().replace("[busybox-static,", "[busybox-static, mtr-tiny,")
+    recipe.write_text(text)
+    homeport("lock", str(project))
+    told = solve(engine, project, code=1)
+    assert "shell scripts of packages require tree_sitter" in told
+    assert "choose slices of the packages" in told
 
 
 def test_a_package_with_another_hash_is_refused_by_the_engine(

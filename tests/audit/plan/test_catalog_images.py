@@ -60,7 +60,10 @@ def test_a_recipe_may_stand_in_for_some_tags_alone(image: str, recipe: str) -> N
 
 def test_every_recipe_but_those_of_our_own_images_stands_in_for_something() -> None:
     replaced = set(recipes_by_image(shipped_catalog()).values())
-    assert set(shipped_catalog().names()) - replaced == {"homeport", "homeport-debug"}
+    others = {"homeport", "homeport-debug"}
+    # A plan copies docker/dockerfile: to build it needs an engine, and Debian's version is older.
+    others |= {"dockerfile", "dockerfile-1.7"}
+    assert set(shipped_catalog().names()) - replaced == others
 
 
 DEMO = {
