@@ -38,6 +38,7 @@ class Work(msgspec.Struct, frozen=True):
     url:     fetched in the network of that container
     inside:  a command there; ``python:`` and a program that this machine runs in its network;
              ``log:`` is what the container printed
+    sent:    a program of Python that this machine runs there before ``inside`` is asked
     said:    part of what is printed; asked again until a service is ready
     """
 
@@ -46,6 +47,7 @@ class Work(msgspec.Struct, frozen=True):
     serve: str | None = None
     url: str = ""
     inside: str = ""
+    sent: str = ""
     files: dict[str, str] = {}
 
 
@@ -57,6 +59,10 @@ _DNS = (
 _REDIS = (
     "import socket;s=socket.create_connection(('127.0.0.1',6379));f=s.makefile('rb');"
     "s.sendall(b'SET a 42\\r\\nGET a\\r\\n');print(*[f.readline() for _ in range(3)])"
+)
+_MAIL = (
+    "import smtplib;smtplib.SMTP('127.0.0.1',25).sendmail("
+    "'a@example.org','root@example.org','Subject: hello\\n\\nfrom postfix')"
 )
 _INITDB = "initdb -A trust --locale=C.UTF-8 >/dev/null && exec postgres"
 _JAVA = """\
@@ -87,6 +93,8 @@ WORK: dict[str, Work] = {
     "apache": Work("hello from apache", serve="", url="http://127.0.0.1/"),
     "haproxy": Work("hello from haproxy", serve="", url="http://127.0.0.1:8080/"),
     "redis": Work("b'42", serve="", inside=f"python:{_REDIS}"),
+    "tomcat": Work("It works !", serve="", url="http://127.0.0.1:8080/"),
+    "postfix": Work("status=sent (delivered to mailbox)", serve="", inside="log:", sent=_MAIL),
     "memcached": Work(
         "STORED", serve="",
         inside="python:import socket;s=socket.create_connection(('127.0.0.1',11211));"
@@ -294,6 +302,9 @@ def asked(work: Work, podman: Podman, container: str, process: str) -> str:
     if work.url:
         program = f"import urllib.request as u;print(u.urlopen({work.url!r}, timeout=9).read())"
     elif work.inside == "log:":
+        if work.sent:
+            there = [*here, sys.executable, "-c", work.sent]
+            subprocess.run(there, capture_output=True, timeout=60, check=False)
         return logged(podman, container)
     elif program == work.inside:
         here = [*podman.argv, "exec", container]

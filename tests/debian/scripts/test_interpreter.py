@@ -24,12 +24,14 @@ from homeport.debian.scripts.interpreter import World, read_script
 from homeport.debian.scripts.machine import Files
 
 _FILES = {"/etc/ready": "file", "/usr/bin/gawk": "file", "/etc/folder": "directory",
-          "/etc/link": "symlink", "/etc/php/8.4/cli": "directory"}  # fmt: skip
+          "/etc/link": "symlink", "/etc/php/8.4/cli": "directory",
+          "/usr/share/first.ini": "file"}  # fmt: skip
 
 
 _TEXTS = {
     "/usr/share/helper": "make() { mkdir -p /var/$1; }\n",
     "/usr/bin/gawk": "\x7fELF",
+    "/usr/share/first.ini": "; priority=30\nextension=second.so\n",
     "/usr/share/tool": "#!/bin/sh\nmkdir /var/$2\n",
     "/etc/php/8.4/mods-available/first.ini": "; priority=10\nextension=first.so\n",
 }
@@ -191,6 +193,11 @@ CASES = {
         'su -s /bin/sh www-data -c "test -O /etc/ready" || chown www-data /etc/ready',
         SetAttributes(package="p", path="/etc/ready", user="www-data"),
     ),
+    "an owner that another user checks in several lines": (
+        "su -s /bin/sh www-data -c '\n\tset -e\n\ttest -O /etc/ready\n\t[ -G /etc/ready ]\n'"
+        " || chown www-data /etc/ready",
+        SetAttributes(package="p", path="/etc/ready", user="www-data"),
+    ),
     "an account that is not there has no number": (
         'if [ -z "`id -u new 2> /dev/null`" ]; then useradd --system --gid nogroup -d / new; fi',
         AddUser(package="p", name="new", group="nogroup", home="/"),
@@ -250,6 +257,29 @@ def test_a_script_says_what_it_makes(name: str) -> None:
 )
 def test_what_only_upgrades_and_machines_need_is_silent(text: str) -> None:
     assert read(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        (
+            "ucf /usr/share/first.ini /etc/php/8.4/mods-available/second.ini\n"
+            "php_invoke enmod 8.4 ALL second",
+            MakeLink(package="p", path="/etc/php/8.4/cli/conf.d/30-second.ini",
+                     target="/etc/php/8.4/mods-available/second.ini"),
+        ),
+        (
+            "echo 'D=/var/x' > /etc/default\n. /etc/default\nmkdir $D",
+            MakeDirectory(package="p", path="/var/x"),
+        ),
+        (
+            "ln -s /var/y /etc/new\nmkdir $(readlink /etc/new)",
+            MakeDirectory(package="p", path="/var/y"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_script_sees_what_it_has_made_itself(text: str, last: Effect) -> None:
+    assert read(text)[-1] == last
 
 
 @pytest.mark.parametrize(

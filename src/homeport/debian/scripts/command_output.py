@@ -54,7 +54,7 @@ def output_of(words: list[str], text: str | None, machine: Machine) -> str | Non
             # awk's BEGIN and END print without a line too.
             return None if re.search("BEGIN|END", " ".join(arguments)) else ""
         case ["readlink", path]:
-            return machine.files.target_of(machine.path(path))
+            return machine.target_of(path)
         case ["mktemp", *_]:
             machine.temporary += 1
             return f"{TEMPORARY}{machine.temporary}\n"

@@ -7,6 +7,7 @@ packages that images use (docs/decisions/maintainer-scripts.md).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from homeport.debian.scripts.accounts import ACCOUNT_COMMANDS
@@ -56,7 +57,7 @@ _PROBES_TEXT = """
     postconf lsb_release db_fget db_metaget type set xargs
 """
 _PROBES = frozenset(_PROBES_TEXT.split())
-
+_BETWEEN_COMMANDS = re.compile(r"\n|;|&&")
 
 #: Commands that change an image: when one is not followed, it is reported.
 _CHANGES_TEXT = """
@@ -144,7 +145,12 @@ def _cd(words: list[str], machine: Machine) -> Answer:
 
 def _as_user(words: list[str], machine: Machine) -> Answer:
     """``su -c "test …" || chown …``: no other user has anything yet; else not in an image."""
-    return (False, True) if any(word.startswith("test ") for word in words) else UNSURE
+    for text in words:
+        commands = [each.strip() for each in _BETWEEN_COMMANDS.split(text) if each.strip()]
+        asked = [each for each in commands if each not in ("set -e", "set -eu")]
+        if asked and all(each.startswith(("test ", "[ ")) for each in asked):
+            return False, True
+    return UNSURE
 
 
 def _umask(words: list[str], machine: Machine) -> Answer:

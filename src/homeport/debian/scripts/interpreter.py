@@ -607,7 +607,7 @@ class _Walker:
     def _source(self, words: list[str]) -> Status:
         """Run a file of functions; those of debconf, PHP and Apache are known by themselves."""
         path = words[0] if words else ""
-        text = self._machine.files.text_of(path) if path.startswith("/") else None
+        text = self._machine.text_of(path) if path.startswith("/") else None
         if text is None or path.rpartition("/")[2] in _KNOWN_FUNCTIONS:
             return True
         return self._inner(text)
@@ -621,7 +621,7 @@ class _Walker:
 
     def _other_script(self, words: list[str], node: tree_sitter.Node) -> Status:
         """Another shell script of the image, read like this one."""
-        text = self._machine.files.text_of(words[0]) if words[0].startswith("/") else None
+        text = self._machine.text_of(words[0]) if words[0].startswith("/") else None
         if text is None or not _SHELL.match(text.encode("utf-8", "surrogateescape")):
             self.not_understood(node, node_text(node))
             return None

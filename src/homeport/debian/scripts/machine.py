@@ -96,6 +96,13 @@ class Machine:
                 return "symlink"
         return self.files.type_of(path)
 
+    def target_of(self, path: str) -> str | None:
+        """What a link of the image or of the script's own making holds."""
+        path = self.path(path)
+        self._search()
+        made = [e.target for e in self.effects if isinstance(e, MakeLink) and e.path == path]
+        return made[-1] if made else self.files.target_of(path)
+
     def test_file(self, operator: str, path: str) -> bool | None:
         if not path:
             return False

@@ -118,7 +118,7 @@ def _php(words: list[str], machine: Machine) -> Answer:
     match words:
         case ["enmod", version, sapi, module]:
             available = f"/etc/php/{version}/mods-available/{module}.ini"
-            found = _PRIORITY.search(machine.files.text_of(available) or "")
+            found = _PRIORITY.search(machine.text_of(available) or "")
             priority = found[1] if found else "20"
             for each in _PHP_SAPIS if sapi == "ALL" else (sapi,):
                 if machine.type_of(f"/etc/php/{version}/{each}") or machine.type_of(
