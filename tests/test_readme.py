@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from homeport.quantities import human_size
+
 README = Path(__file__).parents[1] / "README.md"
 GUIDE = README.parent / "docs/guide.md"
 SEVEN = {
@@ -47,11 +49,32 @@ def test_the_main_command_builds_seven_platforms_of_at_most_6_mb(
                for each in document["platforms"])  # fmt: skip
     assert all(each["warnings"] == [] for each in document["platforms"])
     assert document["relocked"] is None  # the lockfile that ships was enough
+    assert _shown(document) == _printed()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dockerfile-copy.oci"]
     layout = json.loads((tmp_path / "dockerfile-copy.oci/index.json").read_text())
     (entry,) = layout["manifests"]
     assert entry["digest"] == document["digest"]
     assert entry["annotations"] == {"org.opencontainers.image.ref.name": "latest"}
+
+
+def _printed() -> tuple[dict[str, list[str]], str]:
+    """What the README says that the build prints: by platform, without times; the digest."""
+    text = README.read_text()
+    rows = re.findall(r"^(linux/\S+) +sha256:([0-9a-f]{12}) +(.*?)  [0-9.]+ s$", text, re.MULTILINE)
+    (whole,) = re.findall(r"^oci:dockerfile-copy\.oci:latest  (sha256:[0-9a-f]{64})$", text, re.M)
+    return {platform: [digest, *re.split(" {2,}", rest)] for platform, digest, rest in rows}, whole
+
+
+def _shown(document: dict[str, Any]) -> tuple[dict[str, list[str]], str]:
+    rows = {}
+    for each in document["platforms"]:
+        sizes = [
+            human_size(sum(layer[key] for layer in each["layers"])) for key in ("size", "raw_size")
+        ]
+        rows[each["platform"]] = [
+            each["digest"][7:19], str(len(each["layers"])), *sizes, str(len(each["packages"])),
+        ]  # fmt: skip
+    return rows, document["digest"]
 
 
 @pytest.mark.network

@@ -452,6 +452,22 @@ def test_every_command_says_offline_what_a_directory_of_that_name_is(
     assert "elsewhere" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments", [["audit", "."], ["build", "x"], ["init", "tzdata"], ["lock"]]
+)
+def test_a_current_directory_that_was_removed_is_said_so(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert program.run(arguments) == 1
+    assert "the current directory was removed" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("limit", ["bytes", "bytes=", "bytes=0", "bytes=x", "depth=-1"])
 def test_a_limit_without_a_number_is_named_as_it_was_written(
     limit: str, capsys: pytest.CaptureFixture[str]

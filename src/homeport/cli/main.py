@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -339,6 +340,10 @@ def _output_error(error: OSError) -> HomeportError:
     """Errors of files were explained where they occurred; what remains is our own output."""
     if error.filename is not None:
         return HomeportError(f"{error.filename}: {error.strerror}")
+    if error.errno == errno.ENOENT:  # of no file: what only getcwd raises
+        return HomeportError(
+            "the current directory was removed", hint="change to a directory that is there"
+        )
     return OutputFailed(f"cannot write standard output: {error.strerror}")
 
 
