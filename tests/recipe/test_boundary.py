@@ -9,6 +9,7 @@ import pytest
 
 from homeport.assemble.local_files import local_nodes
 from homeport.budget import LimitExceeded
+from homeport.cli.main import run
 from homeport.content.blob import BytesBlob
 from homeport.errors import Faults, HomeportError
 from homeport.progress import CancelToken
@@ -16,7 +17,7 @@ from homeport.recipe.boundary import Boundary, OutsideRecipe
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.checking import check_recipe
 from homeport.recipe.entries import LocalFiles
-from homeport.recipe.loading import load_recipe
+from homeport.recipe.loading import find_and_load, load_recipe
 
 SECRET = "MARKER-SECRET"
 
@@ -177,3 +178,50 @@ def test_what_excluding_costs_is_bounded_whatever_the_number_of_patterns_and_fil
     (folder / "tree/more").touch()
     with pytest.raises(LimitExceeded, match=r"tree: more than 2,002 steps of work"):
         contents(files)
+
+
+@pytest.mark.parametrize("command", ["recipe check", "lock", "build", "outdated", "graph", "test"])
+@pytest.mark.parametrize("below", [False, True], ids=["the folder", "a tree"])
+def test_a_folder_whose_recipe_is_a_link_quotes_no_file_of_the_user(
+    command: str, below: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "secret").write_text(SECRET)
+    place = tmp_path / "tree/sub" if below else tmp_path / "tree"
+    place.mkdir(parents=True)
+    (place / "homeport.yaml").symlink_to(tmp_path / "secret")
+    (place / "homeport.lock").write_text("{}")
+    assert run([*command.split(), str(tmp_path / "tree"), "--offline"]) in (0, 1, 2)
+    shown = capsys.readouterr()
+    assert SECRET not in shown.out + shown.err
+
+
+def test_a_catalog_whose_recipe_is_a_link_quotes_no_file_of_the_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "secret").write_text(SECRET)
+    (tmp_path / "catalog/a").mkdir(parents=True)
+    (tmp_path / "catalog/a/homeport.yaml").symlink_to(tmp_path / "secret")
+    for command in (["catalog", "list"], ["catalog", "show", "a"], ["recipe", "check", "a"]):
+        assert run([*command, "--catalog", str(tmp_path / "catalog")]) in (1, 2)
+        shown = capsys.readouterr()
+        assert SECRET not in shown.out + shown.err
+
+
+def test_a_file_that_the_user_names_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/homeport.yaml").write_text(
+        "homeport: 1\nname: t\nplatforms: [linux/amd64]\npackages: [lib]\n"
+    )
+    (tmp_path / "mine.yaml").symlink_to("real/homeport.yaml")
+    assert find_and_load(str(tmp_path / "mine.yaml"), catalog=shipped_catalog()).name == "t"
+
+
+def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real.yaml").write_text(
+        "homeport: 1\nname: t\nplatforms: [linux/amd64]\npackages: [lib]\n"
+    )
+    (tmp_path / "homeport.yaml").symlink_to("real.yaml")
+    assert find_and_load(str(tmp_path), catalog=shipped_catalog()).name == "t"

@@ -71,8 +71,8 @@ def find_recipes(
     """Recipes, locked or not, in the order of their paths; and what could not be read, with why."""
     catalog = current_catalog()
 
-    def read(name: str) -> RecipeFound:
-        recipe = find_and_load(name, allow_outside, catalog)
+    def read(name: str, seen: bool) -> RecipeFound:
+        recipe = find_and_load(name, allow_outside, catalog, seen=seen)
         return RecipeFound(recipe=recipe, stored=lock_paths(recipe, catalog, directory).find())
 
     found, failed = _read_each(wanted or (str(directory),), read)
@@ -84,7 +84,11 @@ def load_recipes(
 ) -> tuple[tuple[Recipe, ...], Unread]:
     """As ``find_recipes``, without their lockfiles: what is to be built reads its own."""
     catalog = current_catalog()
-    found, failed = _read_each(wanted, lambda name: find_and_load(name, allow_outside, catalog))
+
+    def read(name: str, seen: bool) -> Recipe:
+        return find_and_load(name, allow_outside, catalog, seen=seen)
+
+    found, failed = _read_each(wanted, read)
     return _each_once(found, lambda each: each.path), failed
 
 
@@ -95,9 +99,11 @@ def _each_once(found: Iterable[T], file: Callable[[T], Path]) -> tuple[T, ...]:
     return tuple(first.values())
 
 
-def _read_each(wanted: Sequence[str], read: Callable[[str], T]) -> tuple[list[T], Unread]:
+def _read_each(wanted: Sequence[str], read: Callable[[str, bool], T]) -> tuple[list[T], Unread]:
     """Everything that is named or lies below a named folder; a faulty one that was named by
     itself is an error, one of a folder does not hide the others.
+
+    read: is told the name, and whether it was found below a folder
     """
     found: list[T] = []
     failed: list[tuple[str, HomeportError]] = []
@@ -105,7 +111,7 @@ def _read_each(wanted: Sequence[str], read: Callable[[str], T]) -> tuple[list[T]
         tree = not is_recipe(text) and _is_tree(Path(text))
         for name in map(str, recipe_files(Path(text))) if tree else [text]:
             try:
-                found.append(read(name))
+                found.append(read(name, tree))
             except HomeportError as error:
                 if not tree:
                     raise
@@ -141,7 +147,7 @@ def find_subjects(
         elif _is_tree(path):
             for file in recipe_files(path):
                 try:
-                    one = _of_recipe(str(file), directory, catalog, allow_outside)
+                    one = _of_recipe(str(file), directory, catalog, allow_outside, seen=True)
                     locked.setdefault(one.stored.path.resolve(), one)
                 except HomeportError as error:
                     failed.append((str(file), error))
@@ -171,9 +177,10 @@ def _unknown(text: str, catalog: Catalog) -> UsageError:
 
 
 def _of_recipe(
-    text: str, directory: Path, catalog: Catalog, allow_outside: Iterable[Path]
-) -> LockedSubject:
-    recipe = find_and_load(text, allow_outside, catalog)
+    text: str, directory: Path, catalog: Catalog, allow_outside: Iterable[Path],
+    *, seen: bool = False,
+) -> LockedSubject:  # fmt: skip
+    recipe = find_and_load(text, allow_outside, catalog, seen=seen)
     stored = lock_paths(recipe, catalog, directory).find()
     if stored is None:
         raise UsageError(

@@ -6,6 +6,7 @@ local files and slices exist is checked by ``recipe.checking``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,11 +26,18 @@ _LONGEST_CHAIN = 16
 
 
 def find_and_load(
-    wanted: str, allow_outside: Iterable[Path] = (), catalog: Catalog | None = None
-) -> Recipe:
-    """The recipe that a user names. Raises ``UnknownRecipe``, and what ``load_recipe`` does."""
+    wanted: str, allow_outside: Iterable[Path] = (), catalog: Catalog | None = None,
+    *, seen: bool = False,
+) -> Recipe:  # fmt: skip
+    """The recipe that a user names. Raises ``UnknownRecipe``, and what ``load_recipe`` does.
+
+    seen: it was found in a folder that the user names, who did not name this file
+    """
     catalog = catalog or current_catalog()
-    return load_recipe(find_recipe(wanted, catalog), catalog, allow_outside)
+    path = find_recipe(wanted, catalog)
+    if not seen and not is_name(wanted) and not Path(wanted).is_dir():
+        allow_outside = (*allow_outside, Path(os.path.realpath(path)).parent)
+    return load_recipe(path, catalog, allow_outside)
 
 
 def load_recipe(
@@ -50,7 +58,8 @@ def load_recipe(
         catalog=catalog.own.folder if catalog.own else None,
     )  # fmt: skip
     try:
-        text = read_text_file(path) if data is None else data
+        # In a stranger's folder the file itself may be a link to one of the user's.
+        text = read_text_file(path, boundaries.of(path).read) if data is None else data
         source = _chain(path, text, catalog=catalog, boundaries=boundaries, above=(), faults=faults)
         recipe = (
             interpret_recipe(source, faults, _slice_folders(source, catalog), boundaries)
