@@ -104,8 +104,9 @@ def test_a_private_library_is_an_error_for_a_program_and_a_warning_for_a_plug_in
     private = {"usr/lib/priv/liba.so": file(elf())}
     plug_in = {**SYSTEM, **private, "usr/lib/plug.so": file(elf(needed=["liba.so"]))}
     assert checked(plug_in, tmp_path) == [
-        "/usr/lib/plug.so needs liba.so, which lies in /usr/lib/priv/liba.so, "
-        "where only a program that has loaded it finds it; for others, in the recipe, "
+        "/usr/lib/plug.so needs liba.so, which is at /usr/lib/priv/liba.so, where the dynamic "
+        "loader does not search: only programs that have loaded it already can use it; "
+        "for others, add to the recipe: "
         "links: [{path: /usr/lib/x86_64-linux-gnu/liba.so, target: /usr/lib/priv/liba.so}]"
     ]
     own = {
@@ -114,13 +115,13 @@ def test_a_private_library_is_an_error_for_a_program_and_a_warning_for_a_plug_in
     }
     assert checked({**SYSTEM, **own}, tmp_path) == []
     assert checked({**SYSTEM, **private, "usr/bin/x": program(needed=["liba.so"])}, tmp_path) == [
-        "! /usr/bin/x needs the library liba.so, which is not in the image "
-        "where the loader looks, but in /usr/lib/priv/liba.so"
+        "! /usr/bin/x needs the library liba.so, which is at /usr/lib/priv/liba.so, "
+        "where the dynamic loader does not search"
     ]
 
 
 def test_a_library_of_a_program_must_find_its_own_libraries(tmp_path: Path) -> None:
-    """As libblas.so.3 of Debian: only an alternative puts it where the loader looks."""
+    """As libblas.so.3 of Debian: only an alternative puts it where the loader searches."""
     nodes = {
         **SYSTEM,
         "usr/bin/x": program(needed=["liba.so"]),
@@ -128,8 +129,8 @@ def test_a_library_of_a_program_must_find_its_own_libraries(tmp_path: Path) -> N
         "usr/lib/blas/libblas.so.3": file(elf()),
     }
     assert checked(nodes, tmp_path) == [
-        "! /usr/lib/liba.so needs the library libblas.so.3, which is not in the image "
-        "where the loader looks, but in /usr/lib/blas/libblas.so.3"
+        "! /usr/lib/liba.so needs the library libblas.so.3, which is at "
+        "/usr/lib/blas/libblas.so.3, where the dynamic loader does not search"
     ]
     linked = {**nodes, "usr/lib/libblas.so.3": symlink(b"blas/libblas.so.3")}
     assert checked(linked, tmp_path) == []
@@ -182,7 +183,7 @@ def test_what_nothing_in_a_whole_package_loads_is_one_warning_for_the_package(
         "usr/share/tools/testdata": file(elf(interpreter="/libexec/ld.so"), source=WHOLE),
     }
     assert checked(nodes, tmp_path) == [
-        "tools: /usr/lib/tools/a.so and 2 more need what is not in the image: "
+        "tools: /usr/lib/tools/a.so and 2 more need files that are not in the image: "
         "ld.so, libaway.so.1, libgone.so.1; to leave them out, "
         "exclude: [/usr/lib/tools/a.so, /usr/lib/tools/b.so, /usr/share/tools/testdata]"
     ]

@@ -191,7 +191,7 @@ def test_an_entrypoint_whose_interpreter_is_missing_is_refused(tmp_path: Path) -
     )
     with pytest.raises(CannotStart, match="is a script for /bin/sh") as caught:
         BuildWorld(tmp_path, [package]).build(recipe)
-    assert caught.value.hint == "in the recipe, packages: [dash]"
+    assert caught.value.hint == "add to the recipe: packages: [dash]"
 
 
 def test_shells_of_packages_are_listed(tmp_path: Path) -> None:
@@ -272,8 +272,8 @@ def test_capabilities_become_an_attribute_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("first_line", "path", "hint"),
     [
-        ("#!/usr/bin/env node", "", "in the recipe, packages: [nodejs]"),
-        ("#!/usr/bin/env -S A=b node --x", "", "in the recipe, packages: [nodejs]"),
+        ("#!/usr/bin/env node", "", "add to the recipe: packages: [nodejs]"),
+        ("#!/usr/bin/env -S A=b node --x", "", "add to the recipe: packages: [nodejs]"),
         ("#!/usr/bin/env runner", "/usr/bin", "choose a package that provides it"),
         ("#!/usr/bin/env runner", "", None),
         ("#!/usr/bin/env runner", "/opt:/usr/local/bin", None),
@@ -301,7 +301,7 @@ def test_a_program_that_env_starts_must_be_there(
 def test_a_warning_ends_with_its_recipe_line(tmp_path: Path) -> None:
     world = _world(tmp_path, postinst="#!/bin/sh\nif frobs; then cp /etc/a /etc/made; fi\n")
     (line,) = [w for w in world.build(_OFF % "").built.images[0].warnings if "frobs" not in w]
-    assert line.endswith("in the recipe, files: [{to: /etc/made, from: FILE}]")
+    assert line.endswith("add to the recipe: files: [{to: /etc/made, from: FILE}]")
     ended = world.build(_OFF % "" + "files: [{to: /etc/made, text: x}]\n").built.images[0]
     assert not [warning for warning in ended.warnings if "/etc/made" in warning]
 
@@ -374,8 +374,8 @@ def test_a_missing_library_of_a_plug_in_is_named_with_its_package(tmp_path: Path
     )
     world = BuildWorld(tmp_path, [package])
     assert world.build(recipe).built.images[0].warnings == (
-        "tools: /usr/lib/tools/q_atm.so needs what is not in the image: libatm.so.1; to have it, "
-        "packages: [libatm1t64]; to leave it out, exclude: [/usr/lib/tools/q_atm.so]",
+        "tools: /usr/lib/tools/q_atm.so needs files that are not in the image: libatm.so.1; "
+        "to add it, packages: [libatm1t64]; to leave it out, exclude: [/usr/lib/tools/q_atm.so]",
     )
     left_out = recipe + "exclude: [/usr/lib/tools/q_atm.so]\n"
     assert world.build(left_out).built.images[0].warnings == ()

@@ -145,7 +145,7 @@ def test_a_later_archive_and_a_further_package_leave_layers_as_they_were(tmp_pat
         ("layers: some", "invalid value 'some': expected one, auto or split"),
         ("layers: {split: []}", "split has no packages"),
         ("layers: {split: [[]]}", "split has no packages"),
-        ("layers: {split: [" + "[a1]," * 11 + "]}", "11 entries of split; the most is 10"),
+        ("layers: {split: [" + "[a1]," * 11 + "]}", "split has 11 entries; at most 10 are allowed"),
     ],
 )  # fmt: skip
 def test_wrong_layers_are_refused(text: str, fault: str, tmp_path: Path) -> None:

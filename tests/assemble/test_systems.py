@@ -164,7 +164,7 @@ def test_what_is_left_out_of_a_slice_is_a_fault(tmp_path: Path) -> None:
         build(
             tmp_path, BARE + "packages: [{name: tool, slices: [a], exclude: [doc]}]\n", DOCUMENTED
         )
-    assert "exclude is for whole packages" in str(caught.value.faults[0].what)  # type: ignore[attr-defined]
+    assert "exclude applies to whole packages" in str(caught.value.faults[0].what)  # type: ignore[attr-defined]
 
 
 def test_accounts_are_base_passwds_where_it_is_in_the_image(tmp_path: Path) -> None:

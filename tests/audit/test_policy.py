@@ -106,7 +106,7 @@ def test_what_the_baseline_knows_is_no_violation(tmp_path: Path) -> None:
             "unknown schema 'homeport-policy/v2', expected 'homeport-policy/v1'",
         ),
         ("deny: [flaoting]\n", "unknown finding 'flaoting'"),
-        ("deny: floating\n", "expected a list, found the text 'floating'"),
+        ("deny: floating\n", "expected a list, found the string 'floating'"),
         ("denied: []\n", "unknown field 'denied'"),
         ("allow: [{image: a}]\n", "missing field 'why'"),
         ("allow: [{image: a, why: b, until: soon}]\n", "invalid date 'soon'"),
@@ -114,7 +114,7 @@ def test_what_the_baseline_knows_is_no_violation(tmp_path: Path) -> None:
         ("<<: {deny: []}\n", "merge keys (<<) are not supported"),
         ("- a\n", "expected a mapping, found a list"),
         ("", "the file is empty"),
-        ("a: [\n", "not YAML"),
+        ("a: [\n", "invalid YAML"),
     ],
 )
 def test_a_wrong_policy_is_named_with_its_place(text: str, what: str) -> None:

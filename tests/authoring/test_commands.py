@@ -216,4 +216,4 @@ def test_a_place_that_cannot_be_written_is_named_before_the_archive_is_asked(
     assert run(words) == 1
     shown = capsys.readouterr().err
     assert "Permission denied" in shown
-    assert "hint: choose a place that you may write to" in shown
+    assert "hint: choose a path that you may write to" in shown

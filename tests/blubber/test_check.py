@@ -109,7 +109,7 @@ def test_what_is_no_file_or_no_yaml_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read"):
         check(tmp_path / "absent")
     (tmp_path / "b.yaml").write_text("version: [")
-    with pytest.raises(BadBlubber, match="not YAML"):
+    with pytest.raises(BadBlubber, match="invalid YAML"):
         check(tmp_path / "b.yaml")
 
 

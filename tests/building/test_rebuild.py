@@ -390,7 +390,7 @@ def test_an_image_of_one_platform_has_no_kit(world: BuildWorld) -> None:
     with (
         Pools(CancelToken(), processor=2) as pools,
         world.connections(pools) as connections,
-        pytest.raises(UsageError, match="kits belong to indexes"),
+        pytest.raises(UsageError, match="a rebuild kit belongs to an index"),
     ):
         run = runtime(world.store, pools=pools)
         image = built.built.images[0].image

@@ -259,14 +259,14 @@ def test_a_read_only_folder_is_named_with_its_reason(setting: Setting) -> None:
     code, _, err = setting.run("-o", "oci:closed/out")
     assert code == 1
     assert "Permission denied" in err
-    assert "hint: choose a place that you may write to" in err
+    assert "hint: choose a path that you may write to" in err
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--platform", "linux/none/x/y"], "invalid platform 'linux/none/x/y'"),
-        (["--platform", "arm64"], "test is not made for linux/arm64"),
+        (["--platform", "arm64"], "the recipe test has no platform linux/arm64"),
         (["--platform", "amd64,"], "empty platform in 'amd64,'"),
         (["--platform", ""], "empty platform in ''"),
         (["--tag", "a b"], "invalid tag 'a b'"),

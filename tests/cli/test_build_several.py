@@ -204,7 +204,7 @@ def test_if_a_registry_is_gone_the_rest_is_not_tried_there(fleet: Fleet) -> None
     images = fleet.build(".", "--push", "127.0.0.1:9/team/{name}", code=1)["images"]
     errors = [image["error"]["what"] for image in images]
     assert errors[0].startswith("cannot connect to 127.0.0.1 port 9")
-    assert errors[1:] == [f"not tried, as {errors[0]}"] * 2
+    assert errors[1:] == [f"skipped, because {errors[0]}"] * 2
 
 
 def test_in_a_folder_without_a_recipe_of_its_own_nothing_is_built_unasked(fleet: Fleet) -> None:

@@ -198,4 +198,4 @@ def test_a_recipe_says_of_vulnerabilities_what_a_person_said(
     recipe.write_text(recipe.read_text().replace("not_affected", "fixed"))
     refused = invoke("recipe", "check", str(recipe)).exception
     assert isinstance(refused, Faults)
-    assert "a justification is required for not_affected" in str(refused.faults[0])
+    assert "not_affected requires a justification" in str(refused.faults[0])

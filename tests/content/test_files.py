@@ -82,7 +82,7 @@ def test_a_place_without_permission_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(CannotWrite, match="Permission denied") as caught:
         write_file(tmp_path / "file", b"")
-    assert caught.value.hint == "choose a place that you may write to"
+    assert caught.value.hint == "choose a path that you may write to"
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
@@ -132,4 +132,4 @@ def test_a_place_is_checked_before_work_that_takes_long(
     monkeypatch.setattr(os, "access", lambda *_: False)  # the superuser may write everywhere
     with pytest.raises(CannotWrite, match="Permission denied") as found:
         check_place(tmp_path / "absent" / "x")
-    assert found.value.hint == "choose a place that you may write to"
+    assert found.value.hint == "choose a path that you may write to"

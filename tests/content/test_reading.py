@@ -42,7 +42,7 @@ def test_one_changed_byte_is_noticed_before_the_end_is_handed_out(
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"shor", "ends after 4 B, 5 B were expected"), (b"longer", "longer than the expected 5")],
+    [(b"shor", "is truncated: 4 B of 5 B"), (b"longer", "larger than the expected 5")],
 )
 def test_too_short_and_too_long_are_named(data: bytes, message: str) -> None:
     with pytest.raises(IntegrityError, match=message):

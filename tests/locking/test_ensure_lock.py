@@ -95,13 +95,13 @@ def test_only_packages_of_the_wanted_platforms_are_fetched(tmp_path: Path) -> No
         ("packages: [app]\nplatforms: [linux/s390x]", "linux/s390x is not locked"),
         (
             "packages: [app_bin]",
-            "the recipe requests other versions, archives, pins, programs or steps",
+            "versions, archives, pins, programs or steps of the recipe have changed",
         ),
         (
             "packages: ['app=1.0-1']",
-            "the recipe requests other versions, archives, pins, programs or steps",
+            "versions, archives, pins, programs or steps of the recipe have changed",
         ),
-        ("packages: [app]\nname: other", "the lockfile is of the recipe test, not of other"),
+        ("packages: [app]\nname: other", "the lockfile belongs to the recipe test, not to other"),
     ],
 )
 def test_what_recipe_and_lockfile_disagree_about_is_said(
@@ -219,7 +219,7 @@ def test_what_nobody_has_any_more_locks_the_whole_recipe_again(tmp_path: Path) -
     assert prepared.locked is not None
     assert prepared.locked.previous == old
     said = "\n".join(world.notes.lines)
-    assert "packages of test are gone from all mirrors" in said
+    assert "no mirror has some locked packages of test any more" in said
     assert "locking test again as a whole" in said
     assert "app 1.0-1 → 2" in said
 
@@ -242,7 +242,9 @@ def test_a_snapshot_archive_that_cannot_be_reached_does_not_hide_that_a_package_
     world.archive.lose("pool/*/app_1.0*")
     forget(world)
     if frozen:
-        with pytest.raises(OutOfDate, match=r"gone from all mirrors.*app 1\.0-1") as caught:
+        with pytest.raises(
+            OutOfDate, match=r"no mirror has some locked packages.*app 1\.0-1"
+        ) as caught:
             world.ensure_lock(TEXT, frozen=True)
         assert caught.value.exit_code == 4
         assert "locking" not in caught.value.what

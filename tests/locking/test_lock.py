@@ -97,7 +97,7 @@ def test_a_slice_is_its_successors_where_the_archive_has_that(tmp_path: Path) ->
     # The other reasons of a stale lockfile do not name the slice that is not there.
     more = "packages: [app_bin, old1_bin]\npins: [{name: app, version: 1.*}]"
     assert stale_reasons(world.recipe(platforms + more), again) == (
-        "the recipe requests other versions, archives, pins, programs or steps",
+        "versions, archives, pins, programs or steps of the recipe have changed",
     )
     world.slices("new1", "bin: {paths: [/usr/bin/new1, /usr/bin/*]}")
     assert stale_reasons(world.recipe(platforms + text), again) == (
@@ -315,10 +315,10 @@ def test_a_suite_that_no_archive_of_the_recipe_names_is_told_before_anything_is_
     with pytest.raises(Faults) as caught:
         world.lock("packages: [app/trixy]\npins: [{name: lib1, suite: sid}]")
     first, second = caught.value.faults
-    assert first.what == "app is from the suite trixy, which no archive of the recipe has"
+    assert first.what == "app needs the suite trixy, which no archive of the recipe has"
     assert first.where["field"] == "packages[0]"
     assert first.hint == "did you mean trixie? the recipe has the suites trixie"
-    assert second.what.startswith("lib1 is from the suite sid")
+    assert second.what.startswith("lib1 needs the suite sid")
 
 
 def test_a_slice_file_with_faults_is_told_before_anything_is_fetched(tmp_path: Path) -> None:

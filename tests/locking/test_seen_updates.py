@@ -12,7 +12,7 @@ from builders.freshness import LATER, FreshWorld, package
 from homeport.content.store import Store
 
 SAID = "its packages are of 2026-01-10, "
-MORE = " (homeport outdated says what is newer)"
+MORE = " (homeport outdated lists newer packages)"
 
 
 def world_of(tmp_path: Path, text: str = "packages: [lib1, lib2]") -> FreshWorld:
@@ -31,7 +31,7 @@ def line(world: FreshWorld) -> str:
 
 def test_after_locking_nothing_newer_is_known(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    assert line(world) == "less than a day old; last checked 2026-01-10: nothing newer was known"
+    assert line(world) == "less than a day old; last checked 2026-01-10: no newer packages known"
 
 
 def test_newer_packages_that_were_seen_are_counted_without_asking_a_mirror(
@@ -40,7 +40,7 @@ def test_newer_packages_that_were_seen_are_counted_without_asking_a_mirror(
     world = world_of(tmp_path)
     world.move("trixie", [package("lib1", "1-2"), package("lib2", "1-1")])
     before = line(world)
-    assert before == "2 days old; last checked 2026-01-10: nothing newer was known"
+    assert before == "2 days old; last checked 2026-01-10: no newer packages known"
     world.outdated(changelogs=False)
     world.archive.lose("dists/*")
     expected = (
@@ -81,7 +81,7 @@ def test_a_state_older_than_the_lockfile_brings_nothing(tmp_path: Path) -> None:
         suite("trixie-updates", [package("lib1", "9-1")], date=DATE - timedelta(days=1))
     )
     world.outdated(changelogs=False)
-    assert "nothing newer was known" in line(world)
+    assert "no newer packages known" in line(world)
 
 
 def test_on_another_machine_nothing_is_known(tmp_path: Path) -> None:

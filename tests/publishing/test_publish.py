@@ -344,7 +344,7 @@ def test_if_the_registry_is_gone_the_rest_is_not_tried(fleet: Publisher) -> None
     images = published(fleet, repository="127.0.0.1:9/team", code=1)
     errors = [images[name]["error"]["what"] for name in ("one", "three", "two")]
     assert errors[0].startswith("cannot connect to 127.0.0.1 port 9")
-    assert errors[1] == errors[2] == f"not tried, as {errors[0]}"
+    assert errors[1] == errors[2] == f"skipped, because {errors[0]}"
 
 
 def test_two_recipes_of_one_name_are_said_before_anything_is_pushed(fleet: Publisher) -> None:

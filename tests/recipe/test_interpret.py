@@ -94,9 +94,10 @@ def test_a_list_whose_only_platform_is_unknown_is_not_called_empty(tmp_path: Pat
         ("files: [{text: a, to: /x/}]",
          "1:23 files[0].to: an inline file needs a name, but its path ends in /"),
         ("accounts: {users: [{name: a, uid: 1}, {name: b, uid: 1}]}",
-         "1:39 accounts.users[1]: b has the number 1 of a at homeport.yaml:4"),
+         "1:39 accounts.users[1]: the number 1 of b belongs to a, at homeport.yaml:4"),
         ("accounts: {groups: [{name: a, gid: 1, members: [x]}]}",
-         "1:21 accounts.groups[0]: member x of the group a is not a user of the recipe"),
+         "1:21 accounts.groups[0]: the group a has the member x, "
+         "which is not a user of the recipe"),
         ("files: [{from: a, to: /x, owner: app}]",
          "1:34 files[0].owner: the recipe has no user 'app'"),
         ("config: {user: 'root:wheel'}", "1:16 config.user: the recipe has no group 'wheel'"),
@@ -110,10 +111,11 @@ def test_a_list_whose_only_platform_is_unknown_is_not_called_empty(tmp_path: Pat
          "1:43 archives[1]: duplicate archive debian, first at homeport.yaml:4"),
         ("archives: [{name: debian, suites: [sid, sid]}]",
          "1:12 archives[0]: duplicate suite of the archive debian"),
-        ("packages: [{name: a1, slices: []}]", "1:31 packages[0].slices: no slices at all"),
-        ("links: [{path: /, target: x}]", "1:16 links[0].path: the root cannot be a link"),
+        ("packages: [{name: a1, slices: []}]", "1:31 packages[0].slices: empty list of slices"),
+        ("links: [{path: /, target: x}]",
+         "1:16 links[0].path: invalid path '/': the root is a directory"),
         ("accounts: {users: [{name: app, uid: 0}]}",
-         "1:20 accounts.users[0]: app has the number 0 of root"),
+         "1:20 accounts.users[0]: the number 0 of app belongs to root"),
         ("per_platform: {linux/amd64: {packages: [{name: a1, platforms: [linux/amd64]}]}}",
          "1:52 per_platform.linux/amd64.packages[0].platforms: "
          "unknown field 'platforms' of a package"),
@@ -240,4 +242,4 @@ def test_a_plain_name_is_looked_up_in_the_catalog_alone(tmp_path: Path) -> None:
     assert find_recipe(f"{tmp_path}/tool", folder) == tmp_path / "tool" / "homeport.yaml"
     with pytest.raises(UsageError) as caught:
         find_recipe("tol", folder)
-    assert caught.value.hint == "did you mean tool? A file or folder is written with a slash: ./tol"
+    assert caught.value.hint == "did you mean tool? For a file or folder, write a slash: ./tol"

@@ -103,7 +103,7 @@ def test_all_faults_of_parts_come_in_one_pass(tmp_path: Path) -> None:
     ) == [
         "2:5 parts[0]: a part that runs commands needs the field 'packages'",
         "3:5 parts[1]: a part needs exactly one of run, from; it has run and from",
-        "4:5 parts[2]: no file is taken from the part c",
+        "4:5 parts[2]: unused part c: no entry of files takes from it",
         "7:23 parts[2].on[1]: Debian has no architecture for the platform linux/vax",
         "9:49 parts[2].inputs[0].commit: invalid value 'main': expected the whole hash of a commit",
         "10:49 parts[2].inputs[1].sha256: invalid value '12': expected a SHA-256 in hex",
@@ -140,10 +140,10 @@ files:
   - {part: empty, path: /x, to: /y}
 """,
     ) == [
-        "2:5 parts[0]: no file is taken from the part tool",
+        "2:5 parts[0]: unused part tool: no entry of files takes from it",
         "3:5 parts[1]: duplicate part tool, first at homeport.yaml:5",
-        "4:5 parts[2]: no file is taken from the part other",
-        "5:29 parts[3].packages: a build root without packages runs nothing",
+        "4:5 parts[2]: unused part other: no entry of files takes from it",
+        "5:29 parts[3].packages: the build root has no packages, so no command can run in it",
         "7:5 files[0]: the recipe has no part 'tol'",
     ]
 

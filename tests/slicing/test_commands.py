@@ -150,7 +150,7 @@ def test_a_written_proposal_passes_its_check_and_is_never_overwritten(
     assert "next: homeport slice check slices/tool.yaml" in capsys.readouterr().out
     before = (world / "slices/tool.yaml").read_text()
     assert run([*words, "--platform", "linux/amd64"]) == 2
-    assert "slices/tool.yaml is already there" in capsys.readouterr().err
+    assert "slices/tool.yaml already exists" in capsys.readouterr().err
     assert (world / "slices/tool.yaml").read_text() == before
     assert run(["slice", "check", "--platform", "linux/amd64", "--format", "json"]) == 0
     verdicts = json.loads(capsys.readouterr().out)["verdicts"]

@@ -50,6 +50,6 @@ def test_what_was_not_opened_is_not(line: bytes, tmp_path: Path) -> None:
 
 
 def test_a_trace_without_paths_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no paths in it") as caught:
+    with pytest.raises(UsageError, match="no absolute paths in the trace") as caught:
         paths(tmp_path, b"\x00\xff\n")
     assert "strace -f" in str(caught.value.hint)

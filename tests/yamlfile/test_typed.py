@@ -82,14 +82,14 @@ schema: ~
 """
     assert faults(text) == [
         "2:12 items[0].name: expected text, found a list",
-        "2:24 items[0].count: expected a whole number, found the text '1e3'",
+        "2:24 items[0].count: expected a whole number, found the string '1e3'",
         "3:6 items[1].nam: unknown field 'nam'",
         "3:5 items[1]: missing field 'name'",
-        "4:19 items[2].on: expected true or false, found the text 'yes'",
-        "5:5 items[3]: expected a mapping, found the text 'a'",
+        "4:19 items[2].on: expected true or false, found the string 'yes'",
+        "5:5 items[3]: expected a mapping, found the string 'a'",
         "6:22 words.b: duplicate key 'b', first in line 6",
         "6:12 words.a: expected text, found a list",
-        "7:7 some: expected one of all, found the text 'none'",
+        "7:7 some: expected one of all, found the string 'none'",
         "8:9 schema: expected text, found nothing",
     ]
 
@@ -115,9 +115,9 @@ def test_faults_of_checks_that_follow_have_their_position() -> None:
         ("schema: !!str x", "unexpected tag"),
         ("schema: x\n---\nschema: y", "unexpected second document"),
         ("schema: x\n<<: {some: all}", "merge keys (<<) are not supported"),
-        ("schema: *a", "no value before this one has the anchor &a"),
+        ("schema: *a", "no earlier value has the anchor &a"),
         ("[a]: b", "a key must be text"),
-        ("schema: [", "not YAML"),
+        ("schema: [", "invalid YAML"),
         ("schema: " + "[" * 40 + "]" * 40, "nested more than 32 deep"),
     ],
 )

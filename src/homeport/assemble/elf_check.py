@@ -38,6 +38,7 @@ _SERVE_SCRIPTS = ("adduser", "debconf", "dpkg", "init-system-helpers", "ucf")
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_EXCLUDED = 40  # in one line that can be pasted into a recipe
 _FIRST_LINE = 256  # bytes that Linux looks at (BINPRM_BUF_SIZE)
+_NOT_SEARCHED = "where the dynamic loader does not search"
 
 
 class CannotStart(HomeportError):
@@ -90,7 +91,7 @@ def check(
     checker.run(entrypoint)
     faults = checker.findings.faults
     if len(faults) > 1:
-        raise Faults(faults, what=f"programs of the image lack {counted(len(faults), 'thing')}")
+        raise Faults(faults, what=f"{counted(len(faults), 'fault')} in programs of the image")
     if faults:
         raise faults[0]
     return tuple(checker.findings.warnings)
@@ -185,7 +186,8 @@ class _Checker:
             return
         if facts.interpreter and self._loader.file_at(facts.interpreter.encode()) is None:
             self._miss(
-                f"{path_text(path)} is started by {facts.interpreter}, which is not in the image",
+                f"{path_text(path)} needs the loader {facts.interpreter}, "
+                "which is not in the image",
                 path, facts.interpreter.rpartition("/")[2],
             )  # fmt: skip
         for library in facts.needed:
@@ -197,9 +199,10 @@ class _Checker:
             if elsewhere and path not in self._loader.started and not facts.interpreter:
                 self._private.setdefault((library, elsewhere), []).append(path)
                 continue
+            place = f"at {path_text(elsewhere)}, {_NOT_SEARCHED}" if elsewhere else ""
             self._miss(
-                f"{path_text(path)} needs the library {library}, which is not in the image"
-                + (f" where the loader looks, but in {path_text(elsewhere)}" if elsewhere else ""),
+                f"{path_text(path)} needs the library {library}, which is "
+                f"{place or 'not in the image'}",
                 path, library, elsewhere,
             )  # fmt: skip
 
@@ -221,8 +224,8 @@ class _Checker:
             first, more = path_text(paths[0]), len(paths) - 1
             files = f"{first} and {more} more need" if more else f"{first} needs"
             self.findings.warnings.append(
-                f"{files} {library}, which lies in {path_text(place)}, "
-                "where only a program that has loaded it finds it; for others, in the recipe, "
+                f"{files} {library}, which is at {path_text(place)}, {_NOT_SEARCHED}: only "
+                "programs that have loaded it already can use it; for others, add to the recipe: "
                 f"links: [{{path: {yaml_word(f'{path_text(self._loader.own)}/{library}')}, "
                 f"target: {yaml_word(path_text(place))}}}]"
             )
@@ -237,9 +240,9 @@ class _Checker:
             files = f"{first} and {more} more need" if more else f"{first} needs"
             found = {name: self._related(package, name) for name in sorted(lacking.missing)}
             names = ", ".join(sorted({name for name in found.values() if name}))
-            advice = f"to have it, packages: [{names}]; " if names else ""
+            advice = f"to add it, packages: [{names}]; " if names else ""
             self.findings.warnings.append(
-                f"{package}: {files} what is not in the image: {', '.join(found)}; "
+                f"{package}: {files} files that are not in the image: {', '.join(found)}; "
                 f"{advice}{_without(lacking.paths)}"
             )
 
@@ -278,7 +281,7 @@ class _Checker:
                 f"the entrypoint {program} is a script for {interpreter}, "
                 "which is not in the image",
                 where={"path": path_text(path)},
-                hint=f"in the recipe, packages: [{package}]" if package
+                hint=f"add to the recipe: packages: [{package}]" if package
                 else "choose a package that provides it",
             )
         )  # fmt: skip
@@ -309,13 +312,13 @@ class _Checker:
         package = self._provider(missing) if missing else None
         hint = "choose a package or slice that provides it"
         if package:
-            hint = f"the package {package} has it, but no slice that was chosen takes it"
+            hint = f"the package {package} has it, but none of the chosen slices takes it"
         if elsewhere:
             wanted = yaml_word(f"{path_text(self._loader.own)}/{missing}")
             hint = (
-                f"in the recipe, links: [{{path: {wanted}, "
+                f"add to the recipe: links: [{{path: {wanted}, "
                 f"target: {yaml_word(path_text(elsewhere))}}}]; "
-                "on a Debian system a maintainer script of the package may do that"
+                "on a Debian system a maintainer script of the package may make this link"
             )
         where = {"path": path_text(path)} | ({"source": str(node.source)} if node else {})
         self.findings.faults.append(CannotStart(what, where=where, hint=hint))

@@ -70,7 +70,7 @@ def _read(data: bytes) -> ElfFacts:
     except BadElf as error:
         return ElfFacts(problem=str(error))
     if elf.type in ("executable", "shared") and not elf.segments:
-        return ElfFacts(problem="it has no program headers within its bounds")
+        return ElfFacts(problem="its program headers lie outside the file")
     dynamic = elf.dynamic()
     return ElfFacts(
         machine=f"{elf.architecture} {8 * elf.pointer} {'little' if elf.little else 'big'}",

@@ -93,7 +93,9 @@ def _moved(files: PlannedImageFiles, node: Node, below: bytes) -> Node:
         return _with_metadata(files, node)
     if not node.target.startswith(below):
         raise NotInImage(
-            f"{path_text(node.target)}, a hard link's file, lies outside of what is taken"
+            f"a hard link in {path_text(files.path)} leads to {path_text(node.target)}, "
+            "which is outside of it",
+            hint="take a directory that holds both",
         )
     target = b"/".join(step for step in (files.to, node.target[len(below) :]) if step)
     return _with_metadata(files, msgspec.structs.replace(node, target=target))

@@ -53,7 +53,7 @@ def _folder_of(name: str, folders: set[str]) -> str:
         near = get_close_matches(candidates[0], sorted(folders), n=3)
         raise UsageError(
             f"{PACKAGE} has no locale {name!r} (locales)",
-            hint=f"perhaps {', '.join(near)}" if near else "a name such as de_DE.UTF-8",
+            hint=f"did you mean {', '.join(near)}?" if near else "write a name such as de_DE.UTF-8",
         )
     return found
 

@@ -52,7 +52,9 @@ def select_files(tree: Tree, wanted: Iterable[PartFiles], source: Source) -> Tre
         at = resolve(tree, path) if path else (b"", None)
         if at is None:
             raise NotInResult(
-                f"the part {files.part} made no {files.path}", where=where, hint=_near(tree, path)
+                f"the part {files.part} did not write {files.path}",
+                where=where,
+                hint=_near(tree, path),
             )
         root, top = at
         if top is not None and top.type != "directory":
@@ -163,10 +165,10 @@ def _near(tree: Tree, path: bytes) -> str:
     near = [name for name in names if name.rpartition("/")[2] == last]
     near = near or difflib.get_close_matches(wanted, names, n=3)
     if near:
-        return "there is " + ", ".join(f"/{name}" for name in near[:3])
+        return "did you mean " + ", ".join(f"/{name}" for name in near[:3]) + "?"
     if not names:
         return "the part wrote no file; its commands must write their result to /out"
-    return "it made " + ", ".join(f"/{name}" for name in sorted(names)[:5])
+    return "it wrote " + ", ".join(f"/{name}" for name in sorted(names)[:5])
 
 
 def _bytes(text: str) -> bytes:

@@ -97,7 +97,7 @@ def _placed(entries: Sequence[Entry], *, usrmerge: bool) -> dict[bytes, Entry]:
         if first is not entry and not first.type == entry.type == "directory":
             shown = [each.path.decode("utf-8", "backslashreplace") for each in (first, entry)]
             raise Clash(
-                f"/{shown[0]} and /{shown[1]} are one path when /usr is merged",
+                f"/{shown[0]} and /{shown[1]} are the same path in merged /usr",
                 where={"path": shown[0]},
             )
     return placed

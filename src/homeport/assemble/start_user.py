@@ -23,7 +23,7 @@ def check_user(user: str, tree: Tree) -> None:
             near = [each for each in names if text in each or each in text]
             raise UsageError(
                 f"the image has no {kind} {text!r} (config.user)",
-                hint=f"add it to accounts.{kind}s of the recipe"
+                hint=f"add it to accounts.{kind}s in the recipe"
                 + (f"; the image has {', '.join(near[:5])}" if near else ""),
             )
 

@@ -93,7 +93,7 @@ class TreeMerger:
             if node.source.kind in _DECIDES and old.source.kind not in _DECIDES:
                 self._nodes[path] = node
         elif not (old.type == node.type == "symlink" and old.target == node.target):
-            what = f"{path_text(path)} comes from {old.source} and from {node.source}"
+            what = f"{old.source} and {node.source} both provide {path_text(path)}"
             own = node.source.kind not in ("package", "step") and node.type != "directory"
             hint = None
             if own and old.source.kind == "package" and old.type != "directory":
@@ -123,7 +123,7 @@ class TreeMerger:
                     break
         if len(self._faults) > 1:
             raise Faults(
-                self._faults, what=f"{counted(len(self._faults), 'clash', 'clashes')} between paths"
+                self._faults, what=f"{counted(len(self._faults), 'conflict')} between paths"
             )
         if self._faults:
             raise self._faults[0]

@@ -98,7 +98,7 @@ def verify_lockfile(
     found = paths.find()
     if found is None:
         raise NotVerified(
-            f"{paths.write} cannot be verified: there is no lockfile",
+            f"cannot verify {paths.write}: no such lockfile",
             where={"file": str(paths.write)},
             hint=f"run {lock_command(recipe.path)}",
         )

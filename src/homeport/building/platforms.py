@@ -40,8 +40,8 @@ def _known(recipe: Recipe, wanted: Sequence[Platform]) -> tuple[Platform, ...]:
     for platform in wanted:
         if platform not in recipe.platforms:
             raise UsageError(
-                f"{recipe.name} is not made for {platform}",
+                f"the recipe {recipe.name} has no platform {platform}",
                 where=recipe.place.where(),
-                hint=f"it is made for {', '.join(map(str, recipe.platforms))}",
+                hint=f"it is built for {', '.join(map(str, recipe.platforms))}",
             )
     return tuple(platform for platform in recipe.platforms if platform in wanted)

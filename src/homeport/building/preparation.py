@@ -21,9 +21,8 @@ from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.locking.verification import Verification
 from homeport.locking.verified_locks import verify_for_build
 from homeport.oci.platform import Platform
-from homeport.printable import shell_path
 from homeport.quantities import counted
-from homeport.recipe.catalog import current_catalog
+from homeport.recipe.catalog import current_catalog, lock_command
 from homeport.recipe.lock.reading import StoredLock
 from homeport.recipe.lock.writing import format_lockfile, write_lockfile
 from homeport.recipe.missing_files import check_files
@@ -39,14 +38,14 @@ def _age(locked: EnsuredLock, recipe: Recipe, runtime: Runtime, connections: Con
     date, now = locked.lockfile.date, connections.clock()
     known = seen_updates(locked.lockfile, locked.digest, recipe, runtime.store)
     text = f"its packages are of {date:%Y-%m-%d}, {age(date, now)}"
-    more = "homeport outdated says what is newer"
+    more = "homeport outdated lists newer packages"
     if known.checked is None:
         return f"{text}; not yet checked on this machine ({more})"
     text += f"; last checked {known.checked:%Y-%m-%d}"
     if known.newer is None:
         return f"{text} ({more})"
     if known.newer == 0:
-        return f"{text}: nothing newer was known"
+        return f"{text}: no newer packages known"
     return f"{text}: --update all would bring {counted(known.newer, 'newer package')} ({more})"
 
 
@@ -183,8 +182,8 @@ def keep_proof(new: EnsuredLock, old: EnsuredLock, recipe: Recipe, runtime: Runt
         note(f"wrote {proof_path(new.path)}")
     else:
         note(
-            f"warning: no proof of {new.path}: the cache lacks a part of its archive states; "
-            f"homeport lock {shell_path(str(recipe.path))} --update all makes a whole one",
+            f"warning: no proof written for {new.path}: the cache lacks a part of its archive "
+            f"states; to lock from complete ones: {lock_command(recipe.path)} --update all",
         )
 
 

@@ -134,7 +134,7 @@ def rebuild(
     """
     if not isinstance(value, Index):
         raise UsageError(
-            f"{image} is an image of one platform: kits belong to indexes",
+            f"{image} is an image of one platform; a rebuild kit belongs to an index",
             hint="name the tag, or the digest of the index",
         )
     with open_kit(image, value, attached, runtime, mirrors=mirrors, trust_kit=trust_kit) as kit:
@@ -210,8 +210,8 @@ def _sign(image: str, value: Index, sign: SignRebuilt) -> None:
         opened = child.open()
         if predicate is None or not isinstance(opened, Image):
             raise AnswerNo(
-                f"{image} holds no provenance of {child.platform}: there is nothing to sign",
-                hint="its publisher builds it with --attest provenance, or without --no-attest",
+                f"{image} has no provenance for {child.platform}, so there is nothing to sign",
+                hint="ask its publisher to build it with --attest provenance",
             )
         rebuilds.append((opened, rebuilt(predicate)))
     for opened, predicate in rebuilds:
@@ -242,7 +242,7 @@ def _find_kit(image: str, value: Index, attached: Attached) -> Image:
     raise NoRebuildKit(
         f"{image} has no rebuild kit",
         where={"digest": str(value.digest)},
-        hint="homeport build --push writes one beside the image",
+        hint="its publisher writes one with: homeport build RECIPE --push REF",
     )
 
 
@@ -259,11 +259,11 @@ def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:
     try:
         described = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=KitDescription)
     except (OSError, msgspec.DecodeError) as error:
-        raise _bad(f"its {DESCRIPTION} cannot be read: {error}") from error
+        raise _bad(f"cannot read its {DESCRIPTION}: {error}") from error
     named = {path: tree.get(os.fsencode(path)) for path in described.paths}
     for path, node in named.items():
         if node is None:
-            raise _bad(f"it lacks {path!r}")
+            raise _bad(f"{path!r} is missing")
         if node.type == "symlink":
             raise _bad(f"{path!r} is a link")
     if "/" in described.lockfile:
@@ -324,7 +324,7 @@ def _check_recipe(recipe: Recipe, kit: Path) -> None:
             sources += [each.source for each in part.inputs if isinstance(each, LocalFiles)]
     for path in sources:
         if not path.resolve().is_relative_to(kit):
-            raise _bad(f"its recipe takes {path.name!r} from outside of the kit")
+            raise _bad(f"its recipe takes {path.name!r} from outside the kit")
 
 
 def _ask_consent(recipe: Recipe, image: str, kit: Image) -> None:

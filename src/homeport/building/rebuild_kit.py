@@ -126,9 +126,9 @@ def _together(nodes: Iterable[tuple[bytes, Node]]) -> dict[bytes, Node]:
         above = [(parent, directory) for parent in _parents(path)]
         for name, each in (*above, (path, node)):
             if found.setdefault(name, each).type != each.type:
-                raise NoKit(f"the recipe takes {path_text(name)} as a link and what it leads to")
+                raise NoKit(f"the recipe takes {path_text(name)} both as a link and as its target")
         if node.type == "symlink" and not path.startswith(LINKS_BELOW):
-            raise NoKit(f"{path_text(path)} is a link in a catalog")
+            raise NoKit(f"{path_text(path)}, in a catalog, is a link")
     return found
 
 
@@ -269,7 +269,7 @@ class _Places:
                 if source.is_relative_to(folder):
                     return str(place / source.relative_to(folder))
         if self._sources.setdefault(written, source) != source:
-            raise NoKit(f"{written} is another file in a recipe that the recipe extends")
+            raise NoKit(f"{written} is a different file in a recipe that the recipe extends")
         if written not in self.moved:
             file = "" if source.is_dir() else f"/{source.name}"
             self.moved[written] = f"outside/{len(self.moved)}{file}"

@@ -172,7 +172,8 @@ def _kit(
     try:
         return kit_layer(inputs, derived, runtime.cancel)
     except NoKit as error:
-        runtime.progress.note("build", f"warning: no rebuild kit: {error.what}")
+        advice = f"; {error.hint}" if error.hint else ""
+        runtime.progress.note("build", f"warning: no rebuild kit: {error.what}{advice}")
         return None
 
 
@@ -193,12 +194,13 @@ def _check(
             scratch, again, recipe, platforms, runtime=runtime, connections=connections
         ).built
     different = [
-        f"{one.platform}: {one.image.digest} and {other.image.digest}"
+        f"{one.platform}: {one.image.digest}, then {other.image.digest}"
         for one, other in zip(built.images, second.images, strict=True)
         if one.image.digest != other.image.digest
     ]
     if different or built.index.digest != second.index.digest:
-        raise AnswerNo(f"two builds differ: {'; '.join(different)}")
+        what = "; ".join(different) or "only the index, not its images"
+        raise AnswerNo(f"the second build differs: {what}")
 
 
 def _scratch_store(store: Store, stack: ExitStack) -> Store:

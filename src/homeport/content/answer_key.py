@@ -35,7 +35,7 @@ def find_answer_key(file: Path | None, cache: Path, environment: Mapping[str, st
         if len(given) < _SHORTEST:
             raise UsageError(
                 f"{VARIABLE} is too short: {len(given)} characters, at least {_SHORTEST} required",
-                hint="openssl rand -hex 32",
+                hint="generate a key: openssl rand -hex 32",
             )
         return hashlib.blake2b(given.encode("utf-8", "surrogateescape"), digest_size=32).digest()
     if file is not None and not file.parent.resolve().is_relative_to(cache.resolve()):

@@ -50,9 +50,9 @@ def write_hint(error: OSError) -> str | None:
     """What to do when a write failed."""
     return {
         errno.ENOSPC: "free some space there, then run the same command again",
-        errno.EDQUOT: "your disk quota there is used up; free some space and run it again",
-        errno.EROFS: "choose a place that is writable",
-        errno.EACCES: "choose a place that you may write to",
+        errno.EDQUOT: "free some of your disk quota there, then run the same command again",
+        errno.EROFS: "choose a path on a writable filesystem",
+        errno.EACCES: "choose a path that you may write to",
     }.get(error.errno or 0)
 
 

@@ -74,7 +74,7 @@ class VerifiedReader(io.RawIOBase):
         if left and not chunk:
             seen, wanted = apart(self._seen, self._size)
             raise IntegrityError(
-                f"{self._what} ends after {seen}, {wanted} were expected",
+                f"{self._what} is truncated: {seen} of {wanted}",
                 where={"digest": str(self._digest)},
             )
         self._hasher.update(chunk)
@@ -89,7 +89,7 @@ class VerifiedReader(io.RawIOBase):
     def _check_end(self) -> None:
         if self._stream.read(1):
             raise IntegrityError(
-                f"{self._what} is longer than the expected {human_size(self._size)}",
+                f"{self._what} is larger than the expected {human_size(self._size)}",
                 where={"digest": str(self._digest)},
             )
         found = Digest.finished(self._hasher, self._digest.algorithm)

@@ -54,7 +54,7 @@ def read_structure_tests(path: Path) -> LoadedTests:
         document = yaml.safe_load(data)
     except (yaml.YAMLError, *_BAD_VALUES, RecursionError) as error:
         raise BadTests(
-            f"{path} is not YAML: {str(error)[:200]}", where={"file": str(path)}
+            f"{path}: invalid YAML: {str(error)[:200]}", where={"file": str(path)}
         ) from error
     if not isinstance(document, dict) or "schemaVersion" not in document:
         raise BadTests(

@@ -30,7 +30,7 @@ class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
         if self.new is None:
             return f"{self.name} {self.old} removed{where}"
         if self.old == self.new:
-            what = "other slices" if self.slices else "other file"
+            what = "slices changed" if self.slices else "file changed"
             return f"{self.name} {self.new}: {what}{where}"
         return f"{self.name} {self.old} → {self.new}{where}"
 

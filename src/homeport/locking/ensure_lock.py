@@ -207,8 +207,8 @@ def _update_reason(
 def _reason_text(recipe: Recipe, reason: Reason | None, details: tuple[str, ...]) -> str:
     what = {
         "missing": f"{recipe.name} has no lockfile yet",
-        "disagrees": f"{recipe.name} and its lockfile disagree",
-        "gone": f"packages of {recipe.name} are gone from all mirrors",
+        "disagrees": f"the lockfile of {recipe.name} does not match the recipe",
+        "gone": f"no mirror has some locked packages of {recipe.name} any more",
         "update": f"{recipe.name}: checking for newer packages",
     }[reason or "missing"]
     more = [f"and {len(details) - _SHOWN} more"] if len(details) > _SHOWN else []

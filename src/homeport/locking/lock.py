@@ -113,7 +113,7 @@ def lock(
         )
     except NoShellParser as error:  # whoever builds needs it; the versions are locked without
         access.runtime.progress.note(
-            "lock", f"warning: numbers of accounts stay as they were recorded: {error.what}"
+            "lock", f"warning: account numbers kept as recorded: {error.what}"
         )
         numbers = recorded
     lockfile = msgspec.structs.replace(lockfile, accounts=numbers)

@@ -215,7 +215,10 @@ def _compare_one(lock: Lockfile, evidence: Evidence, now: datetime) -> LockVerdi
 def _suite_problems(suite: LockedSuite, candidate: Candidate, moment: datetime) -> Iterator[str]:
     release = candidate.release
     if (suite.date, suite.valid_until) != (release.date, release.valid_until):
-        yield f"{suite.suite}: the lockfile says {_day(suite.date)}, signed is {_day(release.date)}"
+        yield (
+            f"{suite.suite}: the lockfile has the date {_day(suite.date)}, "
+            f"the signed release file {_day(release.date)}"
+        )
     try:
         check_dates(release, moment)
     except (Expired, ReleaseNotYetValid) as error:

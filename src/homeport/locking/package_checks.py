@@ -148,7 +148,7 @@ def _same_paths(
                 f"{one.name} {one.version} and {two.name} {two.version} both provide "
                 f"/{place.decode('utf-8', 'replace')}",
                 where={"platform": str(selection.platform)},
-                hint="take one of them in slices that leave the path out",
+                hint="take only slices without the path from one of them",
             )
 
 

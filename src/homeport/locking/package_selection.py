@@ -141,7 +141,7 @@ def check_suites(recipe: Recipe) -> None:
         meant = f"did you mean {near[0]}? " if near else ""
         faults.append(
             BadRecipe(
-                f"{entry.name} is from the suite {entry.suite}, which no archive of the recipe has",
+                f"{entry.name} needs the suite {entry.suite}, which no archive of the recipe has",
                 where=entry.place.where(),
                 hint=f"{meant}the recipe has the suites {', '.join(known)}",
             )

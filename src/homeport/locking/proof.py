@@ -45,10 +45,10 @@ def verify(
     verification = _from_proof(found, recipe, cancel, now)
     if verification.missing:
         raise NotVerified(
-            f"{found.path} cannot be verified: a proof has no evidence of "
+            f"cannot verify {found.path} completely: no proof covers "
             f"{'; '.join(verification.missing)}",
             where={"file": str(found.path)},
-            hint="its packages are verified; review the changes of its source packages",
+            hint="its other packages are verified; review the changes of these",
         )
     return verification
 
@@ -60,9 +60,10 @@ def _from_proof(
     path = proof_path(found.path)
     if not path.is_file():
         raise NotVerified(
-            f"{found.path} cannot be verified: there is no {path.name} beside it",
+            f"cannot verify {found.path}: no {path.name} beside it",
             where={"file": str(found.path)},
-            hint=f"--online fetches what was signed; {lock_command(recipe.path)} writes a proof",
+            hint=f"compare with the archives: {lock_command(recipe.path)} --verify --online; "
+            f"write a proof: {lock_command(recipe.path)}",
         )
     specs = suite_specs(recipe)
     try:
@@ -78,7 +79,7 @@ def _from_proof(
         raise _differs(found, recipe, verdict)
     if verdict.missing:
         raise NotVerified(
-            f"{found.path} cannot be verified: {path.name} has no evidence of "
+            f"cannot verify {found.path}: {path.name} does not contain "
             f"{'; '.join(verdict.missing)}",
             where={"file": str(found.path)},
             hint="the proof is of another lockfile: commit both as homeport lock writes them",
@@ -108,7 +109,7 @@ def verify_from_archive(found: StoredLock, recipe: Recipe, access: ArchiveAccess
         raise _differs(found, recipe, verdict)
     if missing := (*verdict.missing, *verdict.uncovered):
         raise NotVerified(
-            f"{found.path} cannot be verified: neither a mirror nor a snapshot archive gives "
+            f"cannot verify {found.path}: neither a mirror nor a snapshot archive has "
             f"{'; '.join(missing)}",
             where={"file": str(found.path)},
             hint=errors[-1].what if errors else None,
@@ -183,9 +184,9 @@ def save_proof(lockfile: Lockfile, path: Path, recipe: Recipe, store: Store) -> 
 
 def _differs(found: StoredLock, recipe: Recipe, verdict: LockVerdict) -> NotVerified:
     command = lock_command(recipe.path)
-    repair = f"{command} restores the signed values"
+    repair = f"restore the signed values: {command}"
     if len(verdict.corrections) < len(verdict.problems):
-        repair = f"{command} --update all makes a new one"
+        repair = f"lock again: {command} --update all"
     return NotVerified(
         f"{found.path} differs from the signed archive: {verdict.problem_text()}",
         where={"file": str(found.path)},

@@ -36,14 +36,14 @@ def stale_reasons(recipe: Recipe, lockfile: Lockfile) -> tuple[str, ...]:
         *_slices(definitions, lockfile),
     ]
     return tuple(found) or (
-        "the recipe requests other versions, archives, pins, programs or steps",
+        "versions, archives, pins, programs or steps of the recipe have changed",
     )
 
 
 def _names(recipe: Recipe, lockfile: Lockfile) -> list[str]:
     if recipe.name == lockfile.recipe:
         return []
-    return [f"the lockfile is of the recipe {lockfile.recipe}, not of {recipe.name}"]
+    return [f"the lockfile belongs to the recipe {lockfile.recipe}, not to {recipe.name}"]
 
 
 def _platforms(recipe: Recipe, lockfile: Lockfile) -> list[str]:

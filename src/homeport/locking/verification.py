@@ -34,8 +34,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         if self.evidence is None:
-            why = f": there is no evidence of {self.missing[0]}" if self.missing else ""
-            way = " (homeport lock --verify --online asks for it)"
+            why = f": no evidence of {self.missing[0]}" if self.missing else ""
+            way = " (to fetch it: homeport lock --verify --online)"
             return f"{self.lockfile}: not verified against the signed archive{why}{way}"
         notes = "".join(f" ({ended})" for ended in self.ended)
         return f"{self.lockfile}: verified against the signed archive{notes}"

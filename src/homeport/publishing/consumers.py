@@ -76,4 +76,4 @@ def _unread(repository: str, folder: Path, files: Sequence[str]) -> Iterator[str
     for name in files:
         path = folder / name
         if repository.encode() in read_input(path, _LONGEST):
-            yield f"{path}: it could not be read in full, and names {repository}"
+            yield f"{path}: names {repository}, but could not be read in full"

@@ -6,6 +6,7 @@ which never moves, then the tags that move, ``latest`` last. Publishing the same
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -240,7 +241,11 @@ def run_rollback(repository: str, to: str, access: PublishAccess) -> RolledBack:
     tags = list(access.tags(home.name))
     current = _digest(str(home.with_tag("latest")), access)
     if current is None:
-        raise HomeportError(f"{home.name} has no tag latest", where={"repository": home.name})
+        raise HomeportError(
+            f"{home.name} has no tag latest to roll back",
+            where={"repository": home.name},
+            hint=f"list its tags: homeport tags {shlex.quote(home.name)}",
+        )
     if not to:
         to = _before(home, tags, current, access)
     wanted = access.digest(str(home.with_tag(to)))
@@ -268,9 +273,9 @@ def _before(home: Reference, tags: Sequence[str], current: Digest, access: Publi
         elif seen:
             return dated.tag
     raise HomeportError(
-        f"{home.name} has no dated tag before the one of latest",
+        f"{home.name} has no dated tag older than the image of latest",
         where={"repository": home.name},
-        hint="name a tag: --to TAG",
+        hint="choose a tag: --to TAG",
     )
 
 
@@ -292,10 +297,10 @@ def run_prune_tags(
     named = consumers_of(home.name, consumers, access.check) if consumers else NO_CONSUMERS
     if named.unclear:
         raise AnswerNo(
-            f"no tag was removed: which image of {home.name} is used is not known in "
+            f"no tag was removed: cannot tell which images of {home.name} are used in "
             f"{counted(len(named.unclear), 'place')}: {'; '.join(named.unclear[:_SHOWN])}",
             where={"repository": home.name},
-            hint="give the variable a default, or name the tag there",
+            hint="give the variable a default, or write the tag there",
         )
     tags = list(access.tags(home.name))
     old = tags_to_prune(tags, keep=keep, days=days, now=now or datetime.now(UTC))
@@ -341,7 +346,7 @@ def _version(recipe: Recipe, request: PublishRequest) -> str:
     if not found:
         raise UsageError(
             f"{recipe.name} has no version",
-            hint=f"give --version 1.2, or the label {_VERSION_LABEL} in the recipe",
+            hint=f"add --version 1.2, or the label {_VERSION_LABEL} to the recipe",
         )
     return check_version(found)
 
@@ -356,7 +361,7 @@ def _repository(text: str) -> Reference:
     reference = parse_reference(text.removeprefix("docker://"), default_tag="")
     if reference.tag or reference.digest:
         raise UsageError(
-            f"{text} names a tag or a digest, where a repository is needed",
+            f"expected a repository, found a tag or a digest: {text}",
             hint=f"write {reference.name}",
         )
     return reference

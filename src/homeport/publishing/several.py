@@ -51,7 +51,7 @@ def each_in_turn(
         check()
         reason = next((gone[each] for each in registries(recipe) if each in gone), None)
         if reason is not None:
-            not_tried = HomeportError(f"not tried, as {reason.what}", hint=reason.hint)
+            not_tried = HomeportError(f"skipped, because {reason.what}", hint=reason.hint)
             done.append(failed(recipe, not_tried))
             continue
         try:

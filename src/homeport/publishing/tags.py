@@ -86,7 +86,7 @@ def choose_tag(
         if there is None or there == digest:
             return tag, there is not None
     raise TooManyTags(
-        f"{_MOST} images of one day are tagged {dated_tag(version, epoch, 0, form)} …"
+        f"all {_MOST} dated tags of one day are in use, from {dated_tag(version, epoch, 0, form)}"
     )
 
 

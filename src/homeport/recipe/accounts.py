@@ -39,7 +39,9 @@ class Accounts:
                 if member not in self._uids:
                     fault(
                         group.place,
-                        f"member {member} of the group {group.name} is not a user of the recipe",
+                        f"the group {group.name} has the member {member}, "
+                        "which is not a user of the recipe",
+                        "add it to accounts.users",
                     )
 
     def owner(self, text: str, place: FilePosition) -> tuple[int, int]:
@@ -82,13 +84,13 @@ class Accounts:
                 continue
             taken = {value: name for name, value in always.items()}.get(number(account))
             if taken not in (None, account.name):
-                what = f"{account.name} has the number {number(account)} of {taken}"
+                what = f"the number {number(account)} of {account.name} belongs to {taken}"
                 self._fault(account.place, what)
             first = numbers.setdefault(number(account), account)
             if first is not account:
                 self._fault(
                     account.place,
-                    f"{account.name} has the number {number(account)} of {first.name} "
+                    f"the number {number(account)} of {account.name} belongs to {first.name}, "
                     f"at {first.place}",
                 )
         return tuple(sorted(names.values(), key=number))

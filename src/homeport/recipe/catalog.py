@@ -182,16 +182,16 @@ def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Pa
         path = path / FILE_NAME
     if path.exists() and not path.is_file():
         raise UnknownRecipe(
-            f"{path} is not a regular file", hint="name a recipe's file, or a folder with one"
+            f"{path} is not a regular file", hint="give a recipe file, or a folder with one"
         )
     if not path.is_file():
         raise UnknownRecipe(
             f"missing file {path}",
-            hint=f"paths are relative to {beside.parent}; a recipe of the catalog is given by its"
-            " name alone: homeport catalog list"
+            hint=f"paths are relative to {beside.parent}; for a recipe of the catalog, give its"
+            " name only: homeport catalog list"
             if beside
-            else "start one: homeport init PACKAGE...; or build one of the catalog: homeport"
-            f" catalog list; {docs_page('formats/recipe')} says what a recipe has",
+            else "create one: homeport init PACKAGE...; list those of the catalog: homeport"
+            f" catalog list; format: {docs_page('formats/recipe')}",
         )
     return path
 
@@ -209,10 +209,10 @@ def catalog_words() -> str:
 
 def _near(wanted: str, catalog: Catalog) -> str:
     if Path(wanted).exists():
-        return f"a name without a slash is one of the catalog's; of the folder here: ./{wanted}"
+        return f"a name without a slash means a recipe of the catalog; for the path: ./{wanted}"
     near = difflib.get_close_matches(wanted, catalog.names(), n=1)
     meant = f"did you mean {near[0]}?" if near else f"the catalog has {_names(catalog)}."
-    return f"{meant} A file or folder is written with a slash: ./{wanted}"
+    return f"{meant} For a file or folder, write a slash: ./{wanted}"
 
 
 def _names(catalog: Catalog) -> str:

@@ -147,7 +147,9 @@ def _name(source: RecipeText, fault: FaultCollector) -> str:
     guess = path.parent.name if path.name == defaults.FILE_NAME else path.stem
     if not conflicts.matches(RECIPE_NAME.pattern, guess):
         fault(
-            source.place, f"missing name: {guess!r}, from the path, is not a valid one", "add name:"
+            source.place,
+            f"missing field 'name', and {guess!r}, from the path, is not a valid name",
+            "add name: and a name such as my-tool",
         )
     return guess
 
@@ -214,9 +216,13 @@ def beside(place: FilePosition, text: str) -> Path:
 def _packages(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[PackageChoice]:
     for entry in entries:
         if entry.get("slices") == ():
-            fault(entry.at("slices"), "no slices at all", "leave slices out for the whole package")
+            fault(
+                entry.at("slices"),
+                "empty list of slices",
+                "for the whole package, remove the field",
+            )
         if entry.get("slices") and entry.get("exclude"):
-            fault(entry.at("exclude"), "exclude is for whole packages; a slice names its files")
+            fault(entry.at("exclude"), "exclude applies to whole packages, not to slices")
         yield PackageChoice(
             name=entry.get("name"),
             exclude=tuple(chain.from_iterable(entry.get("exclude", ()))),
@@ -315,7 +321,7 @@ def _file(
 def _links(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[Link]:
     for entry in entries:
         if entry.get("path") == "/":
-            fault(entry.at("path"), "the root cannot be a link")
+            fault(entry.at("path"), "invalid path '/': the root is a directory")
         yield Link(
             path=entry.get("path").rstrip("/"),
             target=entry.get("target"),
@@ -344,7 +350,10 @@ def _vex(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[Ve
     for entry in entries:
         status, justification = entry.get("status"), entry.get("justification", "")
         if (status == "not_affected") != bool(justification):
-            fault(entry.place, "a justification is required for not_affected, and only there")
+            fault(
+                entry.place,
+                "not_affected requires a justification; other statuses do not take one",
+            )
         yield VexStatement(
             vulnerability=entry.get("vulnerability"),
             packages=entry.get("packages", ()),
@@ -410,7 +419,7 @@ def _layers(source: RecipeText, fault: FaultCollector) -> Layers:
         if not split or not all(split):
             fault(entry.at("split"), "split has no packages", "write it like [[libc6], [python3*]]")
         if len(split) > most:
-            fault(entry.at("split"), f"{len(split)} entries of split; the most is {most}")
+            fault(entry.at("split"), f"split has {len(split)} entries; at most {most} are allowed")
         return Layers(strategy="split", split=split)
     return Layers(strategy=entry.get("strategy"))
 

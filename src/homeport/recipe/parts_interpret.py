@@ -66,11 +66,11 @@ def check(recipe: Recipe, fault: Fault) -> None:
     used = {files.part for files in recipe.files if isinstance(files, PartFiles)}
     for name in names.keys() - used:
         hint = f"write {{part: {name}, path: …, to: …}} in files"
-        fault(names[name].place, f"no file is taken from the part {name}", hint)
+        fault(names[name].place, f"unused part {name}: no entry of files takes from it", hint)
     for files in recipe.files:
         if isinstance(files, PartFiles) and files.part not in names:
             near = difflib.get_close_matches(files.part, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else "describe it in parts"
+            hint = f"did you mean {near[0]}?" if near else "add it to parts"
             fault(files.place, f"the recipe has no part {files.part!r}", hint)
 
 
@@ -82,7 +82,11 @@ def _run(
         fault(part.at("on"), "the list of platforms is empty")
     chosen = tuple(packages(part.get("packages"), fault))
     if not chosen and not fault.inside(part.at("packages")):
-        fault(part.at("packages"), "a build root without packages runs nothing", "[dash, …]")
+        fault(
+            part.at("packages"),
+            "the build root has no packages, so no command can run in it",
+            "write the packages that the commands need: [dash, coreutils]",
+        )
     return RunPart(
         name=part.get("name"),
         script=part.get("run"),

@@ -39,7 +39,7 @@ def slice_files(paths: Sequence[Path]) -> tuple[Path, ...]:
         if not files:
             raise UsageError(
                 f"{path}: no slice files",
-                hint="name a file slices/PACKAGE.yaml, or the folder it is in",
+                hint="give a file slices/PACKAGE.yaml, or a folder with such files",
             )
         found += files
     return tuple(dict.fromkeys(found))
@@ -76,7 +76,7 @@ def _defined(
             faults.append(
                 BadRecipe(
                     f"{file} defines no slices", where={"file": str(file)},
-                    hint=f"have them proposed: homeport slice propose {shlex.quote(file.stem)}",
+                    hint=f"propose some: homeport slice propose {shlex.quote(file.stem)}",
                 )
             )  # fmt: skip
     return slices, faults

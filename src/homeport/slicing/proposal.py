@@ -94,9 +94,9 @@ def propose(
     names = sorted({name for each in platforms for name in each.slices})
     if not names:
         raise UsageError(
-            f"{package} ships no files to slice", hint="it may only depend on others: homeport show"
-            f" {shlex.quote(package)}",
-        )  # fmt: skip
+            f"{package} ships no files to slice",
+            hint=f"it may depend on other packages only: homeport show {shlex.quote(package)}",
+        )
     proposer = _Proposer(package, platforms, known, wanted)
     slices = tuple(map(proposer.slice, names))
     first = platforms[0]

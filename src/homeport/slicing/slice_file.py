@@ -61,7 +61,7 @@ def write_slice_file(path: Path, text: str) -> None:
     with explained(path):
         if path.exists():
             raise UsageError(
-                f"{path} is already there", hint="write the proposal elsewhere and merge it by hand"
+                f"{path} already exists", hint="write the proposal elsewhere and merge it by hand"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text.encode())

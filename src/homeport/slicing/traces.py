@@ -28,8 +28,8 @@ def read_trace(file: Path) -> frozenset[bytes]:
     found = {path for line in data.splitlines() for path in _paths(line)}
     if not found:
         raise UsageError(
-            f"{file}: no paths in it",
-            hint="make it with: strace -f -o TRACE -e trace=file COMMAND",
+            f"no absolute paths in the trace {file}",
+            hint="record it: strace -f -o TRACE -e trace=file COMMAND",
         )
     return frozenset(found)
 

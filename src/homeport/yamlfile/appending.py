@@ -29,13 +29,13 @@ def append_items(text: str, key: str, items: tuple[str, ...]) -> str:
     root = yaml.compose(body, Loader=yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
         raise BadYaml(
-            "the file is not written as one 'key: value' on each line",
-            hint=f"add to its {key} by hand",
+            "the file is not a block mapping: one 'key: value' on each line",
+            hint=f"edit {key} by hand: add {', '.join(items)}",
         )
     changed = _changed(body, root, key, items)
     if not _is_the_same_with(body, changed, key, items):  # an alias ends where its anchor does
-        raise BadYaml(f"the list {key} ends in a form that has no place for another line",
-                      hint=f"add to its {key} by hand")  # fmt: skip
+        raise BadYaml(f"no line can be added to the list {key} as it is written",
+                      hint=f"edit {key} by hand: add {', '.join(items)}")  # fmt: skip
     return mark + changed
 
 

@@ -110,12 +110,12 @@ def _parse(
         place = {"line": mark.line + 1, "column": mark.column + 1} if mark else {}
         if _TAB in (error.problem or ""):
             raise BadYaml(
-                "a tab where YAML requires blanks", where=place, hint="indent with blanks"
+                "a tab where YAML requires spaces", where=place, hint="indent with spaces"
             ) from error
         what = " ".join(str(part) for part in (error.problem, error.context) if part)
-        raise BadYaml(f"not YAML: {what}", where=place) from error
+        raise BadYaml(f"invalid YAML: {what}", where=place) from error
     except yaml.YAMLError as error:
-        raise BadYaml(f"not YAML: {' '.join(str(error).split())}") from error
+        raise BadYaml(f"invalid YAML: {' '.join(str(error).split())}") from error
 
 
 class _Composer:
@@ -149,7 +149,7 @@ class _Composer:
             raise _bad(event, f"nested more than {DEEPEST} deep")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise _bad(event, f"no value before this one has the anchor &{event.anchor}")
+                raise _bad(event, f"no earlier value has the anchor &{event.anchor}")
             node, nodes = self._anchors[event.anchor]
             # Ten lines of aliases to aliases mean millions of values to who walks through them.
             self._count(event, nodes if self._expanded else 0)

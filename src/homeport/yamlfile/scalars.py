@@ -99,7 +99,7 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
         if len(node.text) > self.longest:
             return f"longer than {self.longest} characters"
         if "\0" in node.text:
-            return "text contains a NUL character"
+            return "the string contains a NUL character"
         if self.pattern and not re.fullmatch(self.pattern, node.text):
             return f"invalid value {node.text!r}: expected {self.what}"
         return None
@@ -183,4 +183,4 @@ def kind(node: YamlNode) -> str:
         return "a list"
     if isinstance(node, Entries):
         return "a mapping"
-    return "nothing" if node.plain and node.text in _NOTHING else f"the text {node.text[:40]!r}"
+    return "nothing" if node.plain and node.text in _NOTHING else f"the string {node.text[:40]!r}"

@@ -72,7 +72,9 @@ class MapOf(msgspec.Struct, frozen=True, kw_only=True):
             name = self.key.read(key, inside, reader)
             read = self.value.read(value, inside, reader)
             if name is not BAD and name in found:
-                reader.fault(key, inside, f"{key.text} is another spelling of an earlier key")
+                reader.fault(
+                    key, inside, f"duplicate key {key.text}: another spelling of an earlier key"
+                )
             elif name is not BAD and read is not BAD:
                 found[name] = read
         return found

@@ -95,7 +95,7 @@ def test_nothing_is_written_through_links_that_lie_in_the_directory(tmp_path: Pa
     ("reason", "hint"),
     [
         (errno.ENOSPC, "free some space there, then run the same command again"),
-        (errno.EROFS, "choose a place that is writable"),
+        (errno.EROFS, "choose a path on a writable filesystem"),
     ],
 )
 def test_a_place_that_takes_nothing_is_named_with_what_to_do(

@@ -112,7 +112,7 @@ def test_a_source_outside_of_its_archive_is_refused() -> None:
     files = (LockedFile(path="../x.dsc", sha256=Digest.of(b""), size=0),)
     source = LockedSource(name="x", version="1", archive="debian", suite="trixie", files=files)
     part = LockedPart(inputs=Digest.of(b""), sources=(source,))
-    with pytest.raises(BadLockfile, match="leaves the archive"):
+    with pytest.raises(BadLockfile, match="leads out of the archive"):
         parse_lockfile(format_lockfile(replace(LOCK, parts={"a": part})))
 
 
@@ -189,21 +189,21 @@ def _package(found: dict[str, Any]) -> dict[str, Any]:
         (lambda lock: lock.pop("epoch"), "required field `epoch`"),
         (lambda lock: lock.update(epoch=-1), "invalid epoch -1"),
         (lambda lock: lock.update(request="sha256:xyz"), "invalid digest"),
-        (lambda lock: lock.update(as_of="2026-09-20T00:00:00"), "a time needs its zone"),
+        (lambda lock: lock.update(as_of="2026-09-20T00:00:00"), "time without a time zone"),
         (lambda lock: lock.update(as_of="0001-01-01T00:00:00+23:59"), "is out of range"),
         (lambda lock: lock["platforms"].update({"a/b/c/d": []}), "invalid platform"),
         (lambda lock: lock["platforms"].update({"amd64": []}), "duplicate platform"),
         (lambda lock: lock["platforms"]["linux/amd64"].append(_package(lock)),
          "duplicate package"),
-        (lambda lock: _package(lock).update(path="../../etc/passwd"), "leaves the archive"),
-        (lambda lock: _package(lock).update(path="/etc/passwd"), "leaves the archive"),
+        (lambda lock: _package(lock).update(path="../../etc/passwd"), "leads out of the archive"),
+        (lambda lock: _package(lock).update(path="/etc/passwd"), "leads out of the archive"),
         (lambda lock: _package(lock).update(name="../x"), "invalid package name"),
         (lambda lock: _package(lock).update(size=-1), "invalid size -1"),
         (lambda lock: _package(lock).update(sha256="00"), "invalid digest"),
         (lambda lock: _package(lock).update(slices=["bin"]), "the slice libc6_bin is not defined"),
         (lambda lock: lock["accounts"]["users"].update(x=0), "invalid number 0"),
         (lambda lock: lock["accounts"]["groups"].update(x=4294967295), "invalid number 42949"),
-        (lambda lock: lock["accounts"]["users"].update(x=187), "redis has the number 187 too"),
+        (lambda lock: lock["accounts"]["users"].update(x=187), "number 187: redis has it too"),
         (lambda lock: lock["accounts"].pop("groups"), "required field `groups`"),
     ],
 )  # fmt: skip
@@ -222,7 +222,7 @@ def test_a_lockfile_with_a_fault_is_refused(
         (b"\n", "not a lockfile: it is empty"),
         (
             b'{\n<<<<<<< HEAD\n"format": 1\n=======\n',
-            "not a lockfile: it has a merge conflict of git",
+            "not a lockfile: it contains git merge conflict markers",
         ),
         (b'{"format": 1', "not a lockfile: Input data was truncated"),
     ],

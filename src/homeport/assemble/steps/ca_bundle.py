@@ -96,9 +96,9 @@ def der_of(path: bytes, data: bytes) -> bytes:
 
 def not_a_certificate(path: bytes) -> UsageError:
     return UsageError(
-        f"{path_text(path)} is not one certificate in PEM",
+        f"{path_text(path)} is not a single certificate in PEM format",
         where={"path": path_text(path)},
-        hint="one certificate a file, as update-ca-certificates(8) asks for",
+        hint="write each certificate to a file of its own, as update-ca-certificates(8) requires",
     )
 
 

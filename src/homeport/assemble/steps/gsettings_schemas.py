@@ -34,9 +34,7 @@ def run(view: View) -> Mapping[bytes, Node]:
 
     def fault(name: str, why: str) -> None:
         path = f"/{_FOLDER.decode()}{name}"
-        view.warn(
-            f"{path} is left out of the compiled schemas: {why}; exclude: [{yaml_word(path)}]"
-        )
+        view.warn(f"{path} was not compiled: {why}; to leave it out, exclude: [{yaml_word(path)}]")
 
     data = compile_schemas(files, fault)
     return {_COMPILED: text_file("gsettings-schemas", data, view.plan.mtime)}

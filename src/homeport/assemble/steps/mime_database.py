@@ -37,7 +37,9 @@ def run(view: View) -> Mapping[bytes, Node]:
 
     def fault(name: str, why: str) -> None:
         path = f"/{_SOURCES.decode()}{name}"
-        view.warn(f"{path} is not wholly in the MIME database: {why}; exclude: [{yaml_word(path)}]")
+        view.warn(
+            f"{path} was read in part only: {why}; to leave it out, exclude: [{yaml_word(path)}]"
+        )
 
     version = _UPSTREAM.match(package.contents.id.version)
     made = {

@@ -45,8 +45,8 @@ def run(view: View) -> Mapping[bytes, Node]:
         answer = _answers().get(path.rpartition(b"/")[2].decode("utf-8", "replace"))
         if answer is None:
             view.warn(
-                f"gdk-pixbuf does not use {path_text(path)}, because Homeport does not know which"
-                f" pictures it reads; if the image needs it, in the recipe, files: [{{to:"
+                f"gdk-pixbuf does not load {path_text(path)}, because Homeport does not know which"
+                " image formats it reads; if the image needs it, add to the recipe: files: [{to:"
                 f" {path_text(place)}, from: FILE}}] with the output of gdk-pixbuf-query-loaders"
             )
         else:

@@ -46,13 +46,13 @@ class _Names:
 
     def add(self, name: str, number: int) -> None:
         if name in self.known or name in self._aliases:
-            raise ValueError(f"{name!r} is there twice")
+            raise ValueError(f"duplicate {name!r}")
         self.known[name] = len(self.words) // 4
         self.words += struct.pack("<I", number & 0xFFFFFFFF) + _words(name, b"\xff")
 
     def add_alias(self, name: str, target: str) -> None:
         if name in self.known or name in self._aliases or target not in self.known:
-            raise ValueError(f"the alias {name!r} of {target!r} is not possible")
+            raise ValueError(f"invalid alias {name!r} of {target!r}")
         self._aliases.add(name)
         self.words += struct.pack("<I", self.known[target]) + _words(name, b"\xfe")
 
@@ -75,7 +75,7 @@ class _Key:
         category, context = element.get("l10n"), element.get("context")
         if category is not None:
             if category not in ("messages", "time") or not self.translatable:
-                raise ValueError(f"unusable l10n {category!r}")
+                raise ValueError(f"invalid l10n {category!r}")
             shown = text.strip(" \t\n\v\f\r")
             message = shown if context is None else f"{context}\x04{shown}"
             self.translation = (category[0], message)
@@ -84,7 +84,7 @@ class _Key:
 
     def check(self, value: Any) -> None:
         if self.range is not None and not self.range[0] <= value <= self.range[1]:
-            raise ValueError("outside of its range")
+            raise ValueError("out of range")
         if self.names is not None and self.names.words:
             for each in _texts(value):
                 if each not in self.names.known:
@@ -145,7 +145,7 @@ class _Compiling:
 
     def add_file(self, root: Element) -> None:
         if root.tag != "schemalist":
-            raise ValueError(f"<{root.tag}> where <schemalist> is expected")
+            raise ValueError(f"expected <schemalist>, found <{root.tag}>")
         before = dict(self.schemas), dict(self._names)
         try:
             for element in root:
@@ -154,7 +154,7 @@ class _Compiling:
                 elif element.tag == "schema":
                     self._add_schema(element, root.get("gettext-domain"))
                 else:
-                    raise ValueError(f"<{element.tag}> where <schema> is expected")
+                    raise ValueError(f"expected <schema>, found <{element.tag}>")
         except ValueError:
             self.schemas, self._names = before
             raise
@@ -180,7 +180,7 @@ class _Compiling:
     def _add_names(self, element: Element) -> None:
         identity = (element.tag, _attribute(element, "id"))
         if identity in self._names or not len(element):
-            raise ValueError(f"<{element.tag} id='{identity[1]}'> is empty or there twice")
+            raise ValueError(f"<{element.tag} id='{identity[1]}'> is empty or a duplicate")
         found = _Names("f" if element.tag == "flags" else "e")
         for each in element:
             number = int(_attribute(each, "value"), 0)
@@ -195,13 +195,13 @@ class _Compiling:
         schema = _Schema(element, domain)
         parents = [each for each in (schema.extends, schema.list_of) if each is not None]
         if name in self.schemas or any(each not in self.schemas for each in parents):
-            raise ValueError(f"<schema id='{name}'> is there twice or extends what is not there")
+            raise ValueError(f"<schema id='{name}'> is a duplicate or extends an undefined schema")
         if schema.extends is not None and schema.list_of is None:
             schema.list_of = self.schemas[schema.extends].list_of
         for each in element:
             key_name = _attribute(each, "name")
             if not _KEY_NAME.fullmatch(key_name) or key_name in schema.keys:
-                raise ValueError(f"the name {key_name!r} is not valid or there twice")
+                raise ValueError(f"the name {key_name!r} is invalid or a duplicate")
             if each.tag == "child":
                 schema.children[key_name] = _attribute(each, "schema")
             elif each.tag == "key":
@@ -209,13 +209,13 @@ class _Compiling:
             elif each.tag == "override":
                 schema.keys[key_name] = self._overriding(each, schema, key_name)
             else:
-                raise ValueError(f"<{each.tag}> inside of <schema>")
+                raise ValueError(f"unexpected <{each.tag}> in <schema>")
         self.schemas[name] = schema
 
     def _key(self, element: Element, schema: _Schema) -> _Key:
         kinds = [each for each in ("type", "enum", "flags") if element.get(each) is not None]
         if len(kinds) != 1:
-            raise ValueError("a key has one of type, enum and flags")
+            raise ValueError("a key needs exactly one of type, enum and flags")
         value = element.get(kinds[0], "")
         names = None
         if kinds[0] == "type":
@@ -224,7 +224,7 @@ class _Compiling:
         else:
             known = self._names.get((kinds[0], value))
             if known is None:
-                raise ValueError(f"<{kinds[0]} id='{value}'> is not defined before")
+                raise ValueError(f"<{kinds[0]} id='{value}'> is not defined before this key")
             names, value = known.copy(), "s" if kinds[0] == "enum" else "as"
         key = _Key(value, names, translatable=schema.domain is not None)
         for each in element:
@@ -268,7 +268,7 @@ def _add_to_key(key: _Key, element: Element) -> None:
         case "summary" | "description":
             pass
         case _:
-            raise ValueError(f"<{element.tag}> inside of <key>")
+            raise ValueError(f"unexpected <{element.tag}> in <key>")
 
 
 def _table_of(schema: _Schema) -> Table:

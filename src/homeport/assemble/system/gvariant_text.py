@@ -64,12 +64,12 @@ class _Reading:
 
     def _expect(self, sign: str) -> None:
         if not self._take(sign):
-            raise ValueError(f"expected {sign!r} and found {self.token[1]!r}")
+            raise ValueError(f"expected {sign!r}, found {self.token[1]!r}")
 
     def value(self, kind: str) -> Any:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise ValueError("too many levels")
+            raise ValueError("nested too deep")
         found = self._value(kind)
         self._depth -= 1
         return found
@@ -80,7 +80,7 @@ class _Reading:
         if said:
             self._next()
             if said != kind:
-                raise ValueError(f"a value of type {said} where one of type {kind} is expected")
+                raise ValueError(f"expected a value of type {kind}, found {said}")
             return self.value(kind)
         if kind[0] in "am({v":
             return self._container(kind)
@@ -113,7 +113,7 @@ class _Reading:
     def _plain_text(self) -> str:
         group, word = self.token
         if group != "text" or word.startswith("b"):
-            raise ValueError(f"{word!r} is not a text")
+            raise ValueError(f"{word!r} is not a string")
         self._next()
         return _unescaped(word)
 
@@ -147,7 +147,7 @@ class _Reading:
         try:
             struct.pack(FIXED[kind], number)
         except struct.error as error:
-            raise ValueError(f"{word} is out of the range of type {kind}") from error
+            raise ValueError(f"{word} is out of range for type {kind}") from error
         return number
 
     def _list(self, kind: str, end: str) -> list[Any]:

@@ -182,8 +182,8 @@ def _warnings(plan: BuildPlan, effects: Iterable[Effect]) -> Iterator[str]:
     for (package, script), commands in found.items():
         first, line = next((each for each in commands if each[1]), commands[0])
         more = f" and {len(commands) - 1} more" if len(commands) > 1 else ""
-        advice = line or "files: [{to: PATH, from: FILE}] with what it makes"
+        advice = line or "files: [{to: PATH, from: FILE}] with its result"
         yield (
             f"{package}: {script} line {first.line} is not run: {first.text}{more}; "
-            f"if the image needs the result, in the recipe, {advice}"
+            f"if the image needs the result, add to the recipe: {advice}"
         )

@@ -90,7 +90,7 @@ def read_mime_types(files: Mapping[str, bytes], fault: Callable[[str, str], None
         try:
             root = read_xml(files[name])
             if root.tag != f"{{{NAMESPACE}}}mime-info":
-                raise ValueError(f"<{root.tag}> where <mime-info> is expected")
+                raise ValueError(f"expected <mime-info>, found <{root.tag}>")
         except ValueError as error:
             fault(name, str(error))
             continue
@@ -156,7 +156,7 @@ class _Type:
             case "alias" | "sub-class-of":
                 other = field.get("type", "")
                 if "/" not in other:
-                    raise ValueError(f"incorrect type in <{kind}>")
+                    raise ValueError(f"invalid type in <{kind}>")
                 if kind == "alias":
                     types.aliases[other] = name
                 else:
@@ -177,7 +177,7 @@ class _Type:
     def _glob(self, field: Element) -> None:
         pattern = field.get("pattern", "")
         if not pattern or "\n" in pattern:
-            raise ValueError("<glob> has no usable pattern")
+            raise ValueError("<glob> without a valid pattern")
         case_sensitive = field.get("case-sensitive") == "true"
         self._add_glob(
             Glob(
@@ -192,21 +192,21 @@ class _Type:
     def _root(self, field: Element) -> None:
         uri, local = field.get("namespaceURI"), field.get("localName")
         if uri is None or local is None or not uri + local or re.search("[ \n]", uri + local):
-            raise ValueError("unusable <root-XML>")
+            raise ValueError("invalid <root-XML>")
         self._types.namespaces[(uri, local)] = self._name
 
 
 def _number(field: Element, name: str = "priority") -> int:
     text = field.get(name, "50").strip()
     if not re.fullmatch(r"\+?[0-9]{1,3}", text) or int(text) > 100:
-        raise ValueError(f"bad {name} {text!r}")
+        raise ValueError(f"invalid {name} {text!r}")
     return int(text)
 
 
 def _children(parent: Element, kind: str, depth: int) -> Iterator[Element]:
     for each in parent:
         if each.tag != f"{{{NAMESPACE}}}{kind}" or depth > _DEEPEST:
-            raise ValueError(f"<{kind}> expected")
+            raise ValueError(f"expected <{kind}>")
         yield each
 
 
@@ -237,7 +237,7 @@ def _value(kind: str, value: str, mask: str | None) -> tuple[bytes, bytes]:
         return data, b""
     digits = mask.removeprefix("0x")
     if digits == mask or len(digits) > 2 * len(data):
-        raise ValueError("a mask is in base 16 and not longer than its value")
+        raise ValueError("a mask must be hexadecimal and not longer than its value")
     return data, bytes.fromhex(digits + "0" * (len(digits) % 2)).ljust(len(data), b"\0")
 
 

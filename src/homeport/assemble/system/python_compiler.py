@@ -54,7 +54,7 @@ def find_interpreter(version: str) -> str:
     raise UsageError(
         f"steps: python_bytecode requires Python {version}, the version in the image;"
         f" found {known or 'none'}",
-        hint=f"put python{minor} of version {version} into PATH, build on a Debian with the same"
+        hint=f"add python{minor} of version {version} to PATH, build on a Debian with the same"
         " packages, or compile in a part: homeport docs recipe",
     )
 
@@ -68,7 +68,7 @@ def compiled(program: str, sources: Sequence[tuple[str, bytes]]) -> Iterator[tup
         size = int.from_bytes(answer[at : at + 4], "big")
         at += 4 + size
         if at > len(answer):
-            raise CannotCompile(f"{program} ended while it compiled {path}")
+            raise CannotCompile(f"{program} exited while compiling {path}")
         if size:
             yield path, answer[at - size : at]
 

@@ -64,7 +64,7 @@ def _values(data: bytes) -> Iterator[tuple[int, bytes]]:
             size, at = data[at : at + length], at + length
         end = at + int.from_bytes(size, "big")
         if not size or end > len(data):
-            raise ValueError("a value ends after the end of the data")
+            raise ValueError("truncated data")
         yield tag, data[at:end]
         at = end
 

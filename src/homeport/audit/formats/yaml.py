@@ -93,11 +93,13 @@ def _composed(text: str, found: Collector) -> Iterator[Node]:
 def _fault(written: Written, found: Collector, error: Exception) -> None:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
-        found.fault(f"not YAML: {' '.join(str(error).split())[:200]}")
+        found.fault(f"invalid YAML: {' '.join(str(error).split())[:200]}")
         return
     reasons = (getattr(error, "problem", ""), getattr(error, "context", ""))
     line = written.source.line_of(written.start) + mark.line
-    found.fault(f"not YAML: {' '.join(part for part in reasons if part)}", line, mark.column + 1)
+    found.fault(
+        f"invalid YAML: {' '.join(part for part in reasons if part)}", line, mark.column + 1
+    )
 
 
 class _Composer:

@@ -66,7 +66,7 @@ def read_stored_lock(path: Path) -> StoredLock | None:
     except OSError as error:
         raise BadLockfile(
             f"cannot read {path}: {error.strerror}", where={"file": str(path)},
-            hint="a lockfile is a file beside its recipe; lock the recipe again once it can be",
+            hint="make it a readable file, or remove it and lock the recipe again",
         ) from error  # fmt: skip
     try:
         return StoredLock(path=path, lockfile=parse_lockfile(data), digest=Digest.of(data))
@@ -82,7 +82,7 @@ def parse_lockfile(data: bytes) -> Lockfile:
             raise BadLockfile(
                 f"unknown lockfile format {version.format}; this Homeport reads {FORMAT}",
                 where={"field": "format"},
-                hint="a newer Homeport may read it; or delete it, and lock the recipe again",
+                hint="upgrade Homeport, or delete the lockfile and lock the recipe again",
             )
         wire = _WIRE_DECODER.decode(data)
     except msgspec.DecodeError as error:
@@ -104,7 +104,7 @@ def _why(data: bytes, error: msgspec.DecodeError) -> str:
     if not data.strip():
         return "it is empty"
     if _CONFLICT.search(data):
-        return "it has a merge conflict of git"
+        return "it contains git merge conflict markers"
     return str(error)
 
 
@@ -249,7 +249,9 @@ def _accounts(wire: _Accounts) -> AccountNumbers:
             if not 0 < number <= _HIGHEST:
                 raise BadLockfile(f"invalid number {number}", where=where)
             if owners.setdefault(number, name) != name:
-                raise BadLockfile(f"{owners[number]} has the number {number} too", where=where)
+                raise BadLockfile(
+                    f"duplicate number {number}: {owners[number]} has it too", where=where
+                )
     return AccountNumbers(
         users=dict(sorted(wire.users.items())), groups=dict(sorted(wire.groups.items()))
     )
@@ -294,7 +296,7 @@ def _source(wire: _Source, field: str) -> LockedSource:
 def _below(path: str, where: dict[str, str | int]) -> str:
     """What is joined to a mirror's address must stay below it, however the file was edited."""
     if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
-        raise BadLockfile(f"{path!r} leaves the archive", where=where)
+        raise BadLockfile(f"the path {path!r} leads out of the archive", where=where)
     return path
 
 
@@ -319,7 +321,7 @@ def _state(wire: _State) -> LockedSuite:
 
 def _moment(value: datetime, field: str) -> datetime:
     if value.tzinfo is None:
-        raise BadLockfile("a time needs its zone, Z", where={"field": field})
+        raise BadLockfile("time without a time zone: write UTC, with Z", where={"field": field})
     try:
         return value.astimezone(UTC)
     except OverflowError as error:  # the first or last day of the calendar, in another zone

@@ -46,11 +46,11 @@ _OWNED = {
 }
 _REPLACE = {
     "replace": _optional(
-        Flag(), "replace what packages have at this path; a conffile is replaced without it too"
+        Flag(), "replace the file of a package at this path; conffiles are replaced in any case"
     ),
 }
-_WORDS = ListOf(item=values.WORD, what="a list of words", example='["/usr/bin/x", "--all"]')
-_TEXTS = MapOf(key=Text(what="a key"), value=Text(empty=True), what="a mapping of texts")
+_WORDS = ListOf(item=values.WORD, what="a list of strings", example='["/usr/bin/x", "--all"]')
+_TEXTS = MapOf(key=Text(what="a key"), value=Text(empty=True), what="a mapping of strings")
 _FILE_TEXT = Text(what="text", longest=1 << 18, empty=True)
 
 _ARCHIVE = Fields(
@@ -181,7 +181,10 @@ _INPUTS = Kinds(
             fields={
                 "git": _needed(values.GIT_URL, "its address"),
                 "commit": _needed(values.COMMIT, "the whole hash of a commit"),
-                "ref": _optional(values.GIT_REF, "its branch or tag, for homeport outdated"),
+                "ref": _optional(
+                    values.GIT_REF,
+                    "branch or tag in which homeport outdated looks for newer commits",
+                ),
                 "to": _needed(values.PATH, "the directory for its files"),
             },
         ),
@@ -260,7 +263,7 @@ _PART = Kinds(
 _LINK = Fields(
     what="a link",
     fields={
-        "path": _needed(values.PATH, "where the link is"),
+        "path": _needed(values.PATH, "path of the link"),
         "target": _needed(Text(what="a link's target"), "its target, absolute or relative"),
         **_REPLACE,
         **_ONLY,
@@ -270,7 +273,7 @@ _LINK = Fields(
 _DIRECTORY = Short(
     fields=Fields(
         what="a directory",
-        fields={"path": _needed(values.PATH, "where it is"), **_OWNED, **_ONLY},
+        fields={"path": _needed(values.PATH, "its path"), **_OWNED, **_ONLY},
     ),
     text=values.PATH,
     field="path",
@@ -285,8 +288,8 @@ _VEX = Fields(
         ),
         "status": _needed(values.VEX_STATUS, "one of OpenVEX"),
         "justification": _optional(values.JUSTIFICATION, "for not_affected: one of OpenVEX"),
-        "reason": _needed(values.SENTENCE, "why it is so, or what to do"),
-        "by": _needed(values.SENTENCE, "the person who says so"),
+        "reason": _needed(values.SENTENCE, "the reason, or the action to take"),
+        "by": _needed(values.SENTENCE, "author of the statement"),
         "date": _needed(values.DATE, "the day of the statement"),
     },
 )
@@ -339,8 +342,8 @@ _CONFIG = Fields(
             MapOf(key=values.ENV_NAME, value=Text(empty=True), what="a mapping of variables"),
             "environment variables",
         ),
-        "entrypoint": _optional(_WORDS, "the program, as a list of words"),
-        "cmd": _optional(_WORDS, "arguments after the entrypoint, as a list of words"),
+        "entrypoint": _optional(_WORDS, "the program, as a list of strings"),
+        "cmd": _optional(_WORDS, "arguments after the entrypoint, as a list of strings"),
         "workdir": _optional(values.PATH, "working directory"),
         "user": _optional(values.CONFIG_USER, "user that the program runs as"),
         "stop_signal": _optional(values.STOP_SIGNAL, "signal that ends it"),
@@ -356,26 +359,30 @@ _STEPS = Fields(
     tolerant=True,
     fields={
         "usrmerge": _optional(Flag(), "/bin, /sbin, /lib… are links into /usr"),
-        "diversions": _optional(Flag(), "put files where another package's dpkg-divert says"),
+        "diversions": _optional(Flag(), "move files that another package diverts (dpkg-divert)"),
         "layout": _optional(
             Flag(), "folders of an installed system, if a whole package has scripts"
         ),
         "accounts": _optional(Flag(), "write /etc/passwd and /etc/group"),
         "alternatives": _optional(Flag(), "make the links of update-alternatives"),
-        "packaged_state": _optional(Flag(), "make what tmpfiles.d and scripts make"),
+        "packaged_state": _optional(Flag(), "make what tmpfiles.d and maintainer scripts make"),
         "ld_cache": _optional(Flag(), "write /etc/ld.so.cache where libraries need it"),
         "os_release": _optional(Flag(), "take the slice base-files_os-release"),
         "ca_bundle": _optional(Flag(), "make the CA bundle, when ca-certificates is chosen"),
         "ca_hashes": _optional(
-            Flag(), "make single certificates with hashed links, for programs that read a folder"
+            Flag(),
+            "make single certificates with hashed links, for programs that read a directory",
         ),
         "java_keystore": _optional(Flag(), "fill Java's cacerts, with ca-certificates-java"),
         "gsettings_schemas": _optional(Flag(), "compile GLib's settings, if an image has any"),
         "mime_database": _optional(Flag(), "fill /usr/share/mime, with shared-mime-info"),
-        "pixbuf_loaders": _optional(Flag(), "list gdk-pixbuf's loaders, if that is there"),
+        "pixbuf_loaders": _optional(
+            Flag(), "list gdk-pixbuf's loaders, if gdk-pixbuf is in the image"
+        ),
         "xml_catalogs": _optional(Flag(), "write /etc/xml, if packages register schemas"),
         "python_bytecode": _optional(
-            Flag(), "compile Python's modules; needs the image's version of Python here"
+            Flag(),
+            "compile Python modules; requires the image's version of Python on the host",
         ),
         "status_database": _optional(Flag(), "write /var/lib/dpkg/status.d for scanners"),
         "copyright": _optional(Flag(), "take every package's copyright file"),
@@ -409,7 +416,7 @@ _LAYERS = Short(
 )
 
 _TEST_NAME = {"name": _needed(values.LINE, "what is tested, in one line"), **_ONLY}
-_FOUND = ListOf(item=_FILE_TEXT, what="a list of texts", example='["hello"]')
+_FOUND = ListOf(item=_FILE_TEXT, what="a list of strings", example='["hello"]')
 
 _TEST = Kinds(
     what="a test",
@@ -420,8 +427,10 @@ _TEST = Kinds(
                 **_TEST_NAME,
                 "file": _needed(values.PATH, "a path that must be there"),
                 **_OWNED,
-                "target": _optional(Text(what="a link's target"), "it is a link that says this"),
-                "contains": _optional(_FOUND, "texts that its content has"),
+                "target": _optional(
+                    Text(what="a link's target"), "the path is a link with this target"
+                ),
+                "contains": _optional(_FOUND, "strings that the file contains"),
             },
         ),
         "absent": Fields(
@@ -433,14 +442,16 @@ _TEST = Kinds(
             fields={
                 **_TEST_NAME,
                 "package": _needed(values.PACKAGE, "a package that must be recorded"),
-                "version": _optional(values.VERSION, "in exactly this version"),
+                "version": _optional(values.VERSION, "its exact version"),
             },
         ),
         "elf": Fields(
-            what="a test of a program's machine",
+            what="a test of an ELF file",
             fields={
                 **_TEST_NAME,
-                "elf": _needed(values.PATH, "an ELF file, for the machine of the platform"),
+                "elf": _needed(
+                    values.PATH, "an ELF file that must be for the platform's architecture"
+                ),
             },
         ),
         "config": Fields(
@@ -448,7 +459,8 @@ _TEST = Kinds(
             fields={
                 **_TEST_NAME,
                 "config": _needed(
-                    _TEXTS, "fields of the config, such as User or Entrypoint, as JSON or text"
+                    _TEXTS,
+                    "fields of the image config, such as User, and their values as JSON or text",
                 ),
             },
         ),
@@ -457,8 +469,12 @@ _TEST = Kinds(
             fields={
                 **_TEST_NAME,
                 "run": _needed(_WORDS, "a command and its arguments, without a shell"),
-                "exit": _optional(Number(what="an exit code", most=255), "its code; 0 if absent"),
-                "output": _optional(_FOUND, "texts that it prints on either stream"),
+                "exit": _optional(
+                    Number(what="an exit code", most=255), "expected exit code; 0 if absent"
+                ),
+                "output": _optional(
+                    _FOUND, "strings that it prints to standard output or standard error"
+                ),
             },
         ),
     },
@@ -522,13 +538,15 @@ RECIPE = Fields(
         ),
         "essential": _optional(
             values.ESSENTIAL,
-            "what comes of Debian's Essential packages; absent: needed, what programs start",
+            "which Essential packages of Debian to take; absent: needed, those that programs start",
         ),
         "locales": _optional(
             ListOf(item=values.LOCALE), "locales that the image has, taken out of locales-all"
         ),
         "alternatives": _optional(
-            MapOf(key=Text(what="a name"), value=values.PATH, what="names with their programs"),
+            MapOf(
+                key=Text(what="a name"), value=values.PATH, what="a mapping of names to programs"
+            ),
             "the program of each alternative; absent: the one of the highest priority",
         ),
         "local_packages": _optional(
@@ -546,14 +564,13 @@ RECIPE = Fields(
             ListOf(item=_PART), "what is built on a BuildKit engine first; files take from it"
         ),
         "layers": _optional(
-            _LAYERS, "one (if absent); auto, grouped so that updates send little; or split by hand"
+            _LAYERS,
+            "one (if absent); auto, grouped so that an update transfers little; or split by hand",
         ),
-        "vex": _optional(
-            ListOf(item=_VEX), "what a person says of vulnerabilities, for homeport vex"
-        ),
-        "steps": _optional(_STEPS, "what is done beyond packages and files; all on if absent"),
+        "vex": _optional(ListOf(item=_VEX), "statements about vulnerabilities, for homeport vex"),
+        "steps": _optional(_STEPS, "what is made besides packages and files; all on if absent"),
         "tests": _optional(
-            ListOf(item=_TEST), "what homeport test looks for in the image; no part of the image"
+            ListOf(item=_TEST), "tests for homeport test; they are not part of the image"
         ),
         **_PLATFORM_FIELDS,
         "per_platform": _optional(

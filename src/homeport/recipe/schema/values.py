@@ -134,7 +134,7 @@ PORT = Text(
 
 def _image_path(text: str) -> str:
     if not text.startswith("/"):
-        raise UsageError(f"invalid path {text!r}: it is not absolute", hint="begin it with /")
+        raise UsageError(f"invalid path {text!r}: it is not absolute", hint="start it with /")
     if ".." in text.split("/"):
         raise UsageError(f"invalid path {text!r}: it contains ..", hint="write the path without ..")
     clean = posixpath.normpath(text).replace("//", "/")

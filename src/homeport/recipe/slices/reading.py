@@ -240,7 +240,7 @@ def read_slice_file(data: bytes, path: Path) -> tuple[dict[str, Slice], list[Hom
         if name == COPYRIGHT:
             reader.fault(node, f"slices.{name}", "every package has the slice copyright already")
         if name == IMPLIED:
-            what = "the name implied is taken: locking defines slices of that name"
+            what = "the slice name implied is reserved for homeport lock"
             reader.fault(node, f"slices.{name}", what)
         successor = part.get("successor", "")
         slices[name] = _slice(SliceName(package=package, slice=name), entry, successor)
