@@ -310,7 +310,7 @@ def test_one_index_lists_every_platform(tmp_path: Path) -> None:
         (
             [deb("aa", files={"bin/x": b"1", "usr/bin/x": b"2"})],
             "packages: [aa]\nsteps: {os_release: false}",
-            "/bin/x and /usr/bin/x are one path when /usr is merged",
+            "/bin/x and /usr/bin/x are the same path in merged /usr",
         ),
         (
             [],

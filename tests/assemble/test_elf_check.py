@@ -54,7 +54,7 @@ def test_what_an_elf_file_needs_is_read_on_every_machine(machine: str, tmp_path:
     assert facts.search == ("/r",)
     assert facts_of(BytesBlob(data), Store(tmp_path)) == facts  # remembered
     cut = facts_of(BytesBlob(data[:64]), Store(tmp_path))
-    assert cut.problem == "it has no program headers within its bounds"
+    assert cut.problem == "its program headers lie outside the file"
 
 
 def test_a_program_with_all_it_needs_is_in_order(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_library_that_nobody_provides_is_named_with_who_needs_it(tmp_path: Pat
 def test_without_its_loader_nothing_starts(tmp_path: Path) -> None:
     nodes = {name: node for name, node in SYSTEM.items() if name != "lib64"}
     assert checked({**nodes, "usr/bin/x": program()}, tmp_path) == [
-        f"! /usr/bin/x is started by {LOADER}, which is not in the image"
+        f"! /usr/bin/x needs the loader {LOADER}, which is not in the image"
     ]
 
 

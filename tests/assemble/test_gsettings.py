@@ -64,7 +64,7 @@ def test_a_file_with_a_fault_is_left_out_and_an_override_alone(tmp_path: Path) -
     assert faults == [
         "bad.gschema.xml: \"'text'\" is not of type i",
         "10.gschema.override, none: no such key in x.base that can be overridden",
-        "10.gschema.override, size: outside of its range",
+        "10.gschema.override, size: out of range",
     ]
     assert sorted(found[""]) == ["x.base", "x.list", "x.odd"]
     assert found["x.base"]["size"].endswith(b"\0(i(y(ii))(ya{sv}))")

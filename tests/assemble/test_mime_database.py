@@ -12,7 +12,7 @@ from builders.building import BARE, BuildWorld, listing
 from builders.deb import deb
 from builders.mime_cache import read_mime_cache
 from homeport.assemble.system.mime_database import database
-from homeport.assemble.system.mime_types import read_mime_types
+from homeport.assemble.system.mime_types import NAMESPACE, read_mime_types
 
 _BEGIN = '<mime-info xmlns="http://www.freedesktop.org/standards/shared-mime-info">'
 ODD = {
@@ -56,9 +56,9 @@ def made() -> tuple[dict[str, bytes], list[str]]:
 def test_faults_are_told_and_what_stood_before_them_counts() -> None:
     files, faults = made()
     assert faults == [
-        "c.xml: text/x-bad: <glob> has no usable pattern",
+        "c.xml: text/x-bad: <glob> without a valid pattern",
         "c.xml: nonsense: not a <mime-type> with a valid type",
-        "z.xml: <mime-info> where <mime-info> is expected",
+        f"z.xml: expected <mime-info> of {NAMESPACE}, found <mime-info>",
     ]
     globs = files["globs2"].decode()
     assert "50:text/x-bad:*.kept\n" in globs

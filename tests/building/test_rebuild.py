@@ -290,8 +290,8 @@ def recipe_with(line: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
 @pytest.mark.parametrize(
     ("change", "more", "said"),
     [
-        (without("kit.json"), [], "kit.json cannot be read"),
-        (without("test.lock"), [], "lacks 'test.lock'"),
+        (without("kit.json"), [], "cannot read its kit.json"),
+        (without("test.lock"), [], "'test.lock' is missing"),
         (without("recipe/own/below/a"), [link("recipe/own/below", "/etc")], "differs"),
         (without("recipe/tool.sh"), [link("recipe/tool.sh", "/etc/hostname")], "tool.sh"),
         (
@@ -321,23 +321,27 @@ def recipe_with(line: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
         (
             described('"recipe/homeport.yaml"', '"recipe/at/homeport.yaml"'),
             [link("recipe/at", "own")],
-            "lacks 'recipe/at/homeport.yaml'",
+            "'recipe/at/homeport.yaml' is missing",
         ),
         (
             described('"moved": {}', '"moved": {"own": "recipe/at/x"}'),
             [link("recipe/at", "/etc")],
-            "lacks 'recipe/at/x'",
+            "'recipe/at/x' is missing",
         ),
-        (described('"moved": {}', '"moved": {"own": "recipe/../../../etc/hostname"}'), [], "lacks"),
+        (
+            described('"moved": {}', '"moved": {"own": "recipe/../../../etc/hostname"}'),
+            [],
+            "is missing",
+        ),
         (
             described('"source_date_epoch": null', '"source_date_epoch": -99999999999999'),
             [],
-            "kit.json cannot be read",
+            "cannot read its kit.json",
         ),
         (
             described('"source_date_epoch": null', f'"source_date_epoch": {10**18}'),
             [],
-            "kit.json cannot be read",
+            "cannot read its kit.json",
         ),
         (lambda files: files, [link("recipe/own/below/l", "")], "cannot write"),
         (lambda files: files, [link("recipe/" + "n" * 300, "x")], "File name too long"),

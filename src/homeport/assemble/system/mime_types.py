@@ -90,7 +90,7 @@ def read_mime_types(files: Mapping[str, bytes], fault: Callable[[str, str], None
         try:
             root = read_xml(files[name])
             if root.tag != f"{{{NAMESPACE}}}mime-info":
-                raise ValueError(f"expected <mime-info>, found <{root.tag}>")
+                raise ValueError(f"expected <mime-info> of {NAMESPACE}, found <{root.tag}>")
         except ValueError as error:
             fault(name, str(error))
             continue
