@@ -93,7 +93,7 @@ def test_an_image_with_schemas_has_them_compiled(tmp_path: Path) -> None:
     with verified(node.content, "schemas") as stream:
         assert "x.odd" in read_gvdb(stream.read())
     (warning, *_) = [each for each in built.built.images[0].warnings if "bad.gschema.xml" in each]
-    assert "/usr/share/glib-2.0/schemas/bad.gschema.xml is left out" in warning
+    assert "/usr/share/glib-2.0/schemas/bad.gschema.xml was not compiled" in warning
     off = BARE.replace("tmp: false", "tmp: false, gsettings_schemas: false")
     assert (folder + "gschemas.compiled").encode() not in tree_of(
         world.build(off + "packages: [settings]\n")
