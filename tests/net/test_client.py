@@ -477,6 +477,21 @@ def test_credentials_go_to_the_host_they_were_made_for(server: Server) -> None:
     assert [one.headers.get("authorization") for one in server.requests] == ["Basic dTpw", None]
 
 
+@pytest.mark.parametrize("at", [0, 3])
+def test_a_body_that_ends_no_more_ends_with_the_deadline_and_says_so(
+    server: Server, at: int
+) -> None:
+    """It said that no data came for the minute after which a connection counts as silent."""
+    url = server.file("/slow", b"x" * 100)
+    server.faults.append(Fault(stall_at=at))
+    with (
+        Client() as client,
+        pytest.raises(errors.DeadlinePassed, match=r"timed out after 0\.3 s"),
+        client.request("GET", url, deadline=Deadline.after(0.3)) as response,
+    ):
+        response.read_all(1000)
+
+
 def test_a_deadline_ends_the_work(server: Server) -> None:
     url = server.file("/a", DATA)
     clock = FakeClock()

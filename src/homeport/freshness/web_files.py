@@ -48,7 +48,7 @@ _SEEN = msgspec.json.Decoder(_Seen)
 
 def digest_of_url(url: str, client: Client, store: Store) -> Digest:
     """The digest of what the server has now. Raises ``HttpFailure``, ``NetError``, ``TooLarge``."""
-    deadline = Deadline.after(_PATIENCE, client.clock)
+    deadline = Deadline.after(_PATIENCE, client.clock, hint=None)
     with client.request("HEAD", url, deadline=deadline) as response:
         if response.status not in _NO_HEAD:
             expect_ok(response)

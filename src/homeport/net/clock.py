@@ -35,23 +35,29 @@ class SystemClock:
         cancel.wait(seconds)
 
 
+_HINT = "allow more time with --timeout SECONDS"
+_TICK = 0.01  # seconds; a socket that waits until the deadline may wake a little before it
+
+
 class Deadline(msgspec.Struct, frozen=True):
     """The time at which the whole operation must have ended."""
 
     clock: Clock
     at: float
     seconds: float = 0.0
+    hint: str | None = _HINT
 
     @classmethod
-    def after(cls, seconds: float, clock: Clock | None = None) -> Deadline:
+    def after(
+        cls, seconds: float, clock: Clock | None = None, *, hint: str | None = _HINT
+    ) -> Deadline:
+        """hint: of the error; by default the option that sets such a time"""
         clock = clock or SystemClock()
-        return cls(clock, clock.monotonic() + seconds, seconds)
+        return cls(clock, clock.monotonic() + seconds, seconds, hint)
 
     def left(self) -> float:
         """Seconds left; raises ``DeadlinePassed`` when there are none."""
         left = self.at - self.clock.monotonic()
-        if left <= 0:
-            raise DeadlinePassed(
-                f"timed out after {self.seconds:g} s", hint="allow more time with --timeout SECONDS"
-            )
+        if left <= _TICK:
+            raise DeadlinePassed(f"timed out after {self.seconds:g} s", hint=self.hint)
         return left

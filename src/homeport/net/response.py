@@ -114,6 +114,8 @@ class Response:
         except _READ_ERRORS as error:
             self._discard()
             self._cancel.check()
+            if self._deadline is not None:  # sockets wait no longer than until then
+                self._deadline.left()
             raise _answered(self._cut(error)) from error
         self.received += len(data)
         if not data or self.received == self.length:

@@ -102,7 +102,7 @@ def fetch_url(wanted: UrlInput, client: Callable[[], Client], store: Store) -> B
     if found is not None:
         return found
     opened = client()
-    deadline = Deadline.after(_PATIENCE, opened.clock)
+    deadline = Deadline.after(_PATIENCE, opened.clock, hint=None)
 
     def once() -> Blob:
         with opened.request("GET", wanted.url, deadline=deadline) as response:
