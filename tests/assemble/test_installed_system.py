@@ -180,7 +180,8 @@ def test_all_knowledge_is_readable_and_says_where_it_comes_from() -> None:
     for package, known in load_knowledge().items():
         assert known.why, package
         assert known.versions, package
-        assert list(known.effects(package)) or known.prints or known.instead_of_scripts, package
+        says = known.prints or known.environments or known.instead_of_scripts
+        assert list(known.effects(package)) or says, package
 
 
 def test_an_entrypoint_whose_interpreter_is_missing_is_refused(tmp_path: Path) -> None:
@@ -344,6 +345,16 @@ config: {entrypoint: [/usr/sbin/apache2], env: {APACHE_LOG_DIR: /srv/log}}
     env = dict(each.split("=", 1) for each in config.parsed.config.env or ())
     assert env["APACHE_RUN_DIR"] == "/var/run/apache2"
     assert env["APACHE_LOG_DIR"] == "/srv/log"
+
+
+def test_tomcat_finds_the_folders_that_its_unit_names(tmp_path: Path) -> None:
+    start = "usr/share/tomcat10/bin/catalina.sh"
+    tomcat = deb("tomcat10", "10.1.60-0+deb13u1", files={start: file("\x7fELF", mode=0o755)})
+    text = f"packages: [tomcat10]\nconfig: {{entrypoint: [/{start}]}}\n"
+    config = image_of(BuildWorld(tmp_path, [tomcat]).build(text)).config()
+    assert config is not None
+    assert config.parsed.config is not None
+    assert "CATALINA_BASE=/var/lib/tomcat10" in (config.parsed.config.env or ())
 
 
 def test_a_recipe_with_apt_has_its_database_sources_and_essential_packages(tmp_path: Path) -> None:
