@@ -352,6 +352,16 @@ def test_what_a_program_prints_can_be_told() -> None:
     ]  # fmt: skip
 
 
+def test_what_debconf_answers_about_a_question_can_be_told() -> None:
+    text = (
+        "#!/bin/sh\ndb_fget p/yes changed\n"
+        'if [ "$RET" = true ]; then sed -i /a/d main.cf; else mkdir /var/x; fi\n'
+    )
+    assert all(isinstance(each, NotUnderstood) for each in read(text))
+    found = read_script("p", "postinst", text, WORLD, prints={"db_fget p/yes changed": "false"})
+    assert found == [MakeDirectory(package="p", path="/var/x")]
+
+
 @pytest.mark.parametrize(
     ("command", "name"),
     {

@@ -6,7 +6,8 @@ mode, user, group), ``files`` (path, text or source, mode), ``links`` (path, tar
 where that was read, ``versions`` (globs) of which versions: of any other the scripts are read
 too. ``packages``: a glob of names, for a family. ``environments``: program → variables with
 which the package's own way of starting it (a unit, a script) would start it. ``prints``: what
-a command or pipeline in the scripts prints at a first installation, where that decides.
+a command or pipeline in the scripts prints at a first installation, where that decides; of
+``db_fget`` what it answers.
 ``instead_of_scripts: false`` always reads them.
 """
 

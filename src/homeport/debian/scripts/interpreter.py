@@ -290,6 +290,10 @@ class _Walker:
         if name == "db_get" and words[1:]:
             self._variables["RET"] = self._machine.answers.get(words[1])
             return True if words[1] in self._machine.answers else None
+        told = self._prints.get(" ".join(words))
+        if name == "db_fget" and told is not None:
+            self._variables["RET"] = told
+            return True
         if name == "read" and self._input is not None:
             return self._read_line([word for word in words[1:] if word[0] != "-"])
         for variable in words[1:] if name in ("unset", "read") else ["RET"]:
