@@ -217,6 +217,11 @@ CASES = {
         "/etc/folder default\n/usr/local/share/x default\nDATA",
         MakeDirectory(package="p", path="/usr/local/share/x"),
     ),
+    "a command that is words of a variable": (
+        'C="mkdir -p"; D=; $D $C /var/x\n${TRACE:+ echo "$0 $*" 1>&2 }\n'
+        '[ "$(uname -s)" = Linux ] || mkdir /var/y',
+        MakeDirectory(package="p", path="/var/x"),
+    ),
     "a link into a folder": (
         "ln -s ../a /etc/folder",
         MakeLink(package="p", path="/etc/folder/a", target="../a"),
@@ -303,6 +308,7 @@ def test_a_script_sees_what_it_has_made_itself(text: str, last: Effect) -> None:
             "echo a > /etc/y\nmd5sum /etc/y > /etc/x; rm /etc/y",
             "60b725f10c9c85c70d97880dfe8191b3  /etc/y\n",
         ),
+        ("cat /dev/null > /etc/x; echo b >> /etc/x", "b\n"),
         ("echo a > /etc/x; echo b > /etc/y; mv -f /etc/y /etc/x", "b\n"),
         ("echo a > /etc/y; sed s/a/b/ < /etc/y > /etc/x; rm /etc/y", "b\n"),
         ("while read -r a b; do echo $b; done > /etc/x <<EOF\n1 one two\n2\nEOF", "one two\n\n"),

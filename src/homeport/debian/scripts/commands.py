@@ -30,7 +30,8 @@ _WITHOUT_EFFECT_TEXT = """
     dpkg-trigger dpkg-maintscript-helper update-menus update-binfmts install-info
     install-docs update-mime update-catalog update-fonts-scale update-fonts-dir
     update-fonts-alias helpztags ucfr ldconfig restorecon nscd telinit py3compile py3clean
-    pycompile pyclean pypy3compile fc-cache glib-compile-schemas gio-querymodules
+    gtk-query-immodules-2.0 gtk-query-immodules-3.0 pycompile pyclean pypy3compile fc-cache
+    glib-compile-schemas gio-querymodules
     update-mime-database update-desktop-database gtk-update-icon-cache update-icon-caches
     update-gsfontmap update-ca-certificates update-passwd shadowconfig update-shells add-shell
     remove-shell pam-auth-update mandb setpriv aa-enabled apparmor_parser a2query apache2_msg

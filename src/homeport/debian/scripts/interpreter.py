@@ -248,6 +248,8 @@ class _Walker:
             if child.type == "variable_assignment":
                 if _for_itself(child, command.child_by_field_name("name")):
                     self._assign(child)
+            elif child.type == "command_name" and len(child.children) == 1:
+                words += self.words(child.children[0])  # which may be words, or nothing
             elif child.is_named and child.type not in _REDIRECTS:
                 words += self.words(child)
         return words
