@@ -54,6 +54,7 @@ SETS = {
         "ntpsec",
         "unattended-upgrades",
         "screen",
+        *(["sse3-support"] if native_platform().architecture == "amd64" else []),
     ],
     "small": [
         "lighttpd",
