@@ -24,7 +24,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples" / "images"
 #: What a warning says that a person can paste into the recipe.
 _LINE = re.compile(
     r"\b(packages|files|links|accounts|directories|config|steps|essential|alternatives|without"
-    r"|replace|slices|locales|warnings): ?[\[{\w]"
+    r"|exclude|replace|slices|locales|warnings): ?[\[{\w]"
 )
 
 
