@@ -74,10 +74,10 @@ def check(
     """Check every file of ``tree``; return warnings.
 
     What the recipe names must work: slices, files of the recipe, and every program with all
-    that it loads. The rest of a whole package is there for those who install more (a
-    plug-in, a script, test data), so what it misses is a warning, one for a package or an
-    interpreter. So is a library that the image has in another folder, and a plug-in's
-    program may have loaded already.
+    that it loads. Other files of a whole package may serve packages that are not installed
+    (a plug-in, a script, test data): what they lack is a warning, one for each package or
+    interpreter. A library in a folder that the loader does not search is also a warning if
+    only plug-ins need it, because their program may have loaded it before.
 
     provider: the package that a missing file (by its name without directory) could come
               from, if that is known
@@ -106,7 +106,7 @@ def _command_of_env(words: list[bytes]) -> str:
 
 
 def _without(paths: Iterable[bytes]) -> str:
-    """The line with which the image does without files that are of no use in it."""
+    """The recipe line that leaves out files without a use in the image."""
     texts = [path_text(path) for path in paths]
     some = texts[:_MOST_EXCLUDED]
     what = "it" if len(texts) == 1 else "them"

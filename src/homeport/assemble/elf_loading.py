@@ -1,9 +1,8 @@
 """Where the dynamic loader finds what ELF files of a tree need (ld.so(8)).
 
 The places that a file names itself, then the loader's own, and those that ld.so.cache is
-made of; a library must be of the same machine. What is started and what only lies there is
-told apart: ``started`` are programs
-and all that comes with them.
+made of; a library must be of the same machine. ``started`` separates programs and the libraries
+that they load from files that nothing loads.
 
 Not for judging what is missing (``elf_check``), nor for reading ELF files (``elf_facts``).
 """

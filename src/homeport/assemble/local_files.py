@@ -36,7 +36,7 @@ _SMALL = 1 << 20
 
 
 class BadLocalFile(UsageError):
-    """A file named by a recipe is missing, unreadable or of a kind that cannot be copied."""
+    """A file named by a recipe is missing, unreadable or of an unsupported type."""
 
     id = "local-file"
 

@@ -58,7 +58,7 @@ PathNode = tuple[bytes, Node]
 
 
 class AssembledTree(msgspec.Struct, frozen=True, kw_only=True):
-    """The tree of one image, and what a person should know about how it came about.
+    """The tree of one image, and what the build report says about it.
 
     accounts: numbers that neither Debian nor the recipe fixes
     declared: dependencies that packages declare and the image does not have

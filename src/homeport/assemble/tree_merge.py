@@ -1,8 +1,8 @@
 """Putting a tree together from many sources, where no two may give one path.
 
-The rules: directories may come from many, and the recipe's word about one counts most;
-a link may come twice if it says the same; anything else twice is an error that names
-both. Missing parents are made. All clashes are found before one error is raised.
+The rules: several sources may provide a directory, and the recipe decides its mode and owner;
+several may provide a link with the same target; anything else twice is an error that names
+both sources. Missing parents are made. All conflicts are collected before an error is raised.
 """
 
 from __future__ import annotations

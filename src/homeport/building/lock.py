@@ -91,7 +91,7 @@ def verify_lockfile(
 ) -> Verification:
     """What ``homeport lock --verify`` does. Raises ``NotVerified``.
 
-    access: to the archives, which are asked where there is no proof; ``None``: a proof it must be
+    access: to the archives, used if there is no proof; ``None``: a proof is required
     """
     recipe = find_and_load(name, allow_outside)
     paths = lock_paths(recipe, current_catalog(), directory, file=lockfile)

@@ -1,7 +1,7 @@
 """Building an image again from its rebuild kit, and comparing every digest.
 
-The kit is a stranger's: it is unpacked into a directory of its own, nothing that it names may lie
-outside, and steps that run or archives that Homeport ships no keys for need the user's consent.
+The kit is untrusted: it is unpacked into a directory of its own, nothing that it names may lie
+outside, and steps that run or archives without shipped keys need the user's consent.
 Nothing computed before is used, only downloads.
 """
 

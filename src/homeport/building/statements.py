@@ -59,7 +59,7 @@ def subject_of(image: BuiltImage, plan: BuildPlan) -> Subject:
 
 
 def _statement(image: Image, predicate_type: str, predicate: dict[str, Any]) -> bytes:
-    """A statement about one manifest. No name: that would be the name of one of many registries."""
+    """A statement about one manifest. No name, because many registries may hold the image."""
     return msgspec.json.encode(
         {
             "_type": STATEMENT_TYPE,

@@ -1,6 +1,6 @@
 """Digests: the names of bytes (OCI image specification, "Descriptors", section "Digests").
 
-Not for hashing policy: which digest is asked for is the caller's affair.
+Not for hashing policy: the caller chooses the algorithm.
 """
 
 from __future__ import annotations

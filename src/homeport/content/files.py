@@ -32,10 +32,7 @@ class CannotRead(HomeportError):
 
 
 class NoInput(CannotRead):
-    """Where a file was named to be read there is none, or it is a folder, a pipe, a device.
-
-    Whoever named it made the mistake: a usage error.
-    """
+    """A file that the user named is missing, or is a folder, a pipe or a device: a usage error."""
 
     id = "no-input"
     exit_code = 2
@@ -113,9 +110,9 @@ def read_input(path: Path, limit: int, name: str | None = None) -> bytes:
 
 
 def check_place(path: Path) -> None:
-    """See to it that ``path`` can be written, before work that takes long.
+    """Check that ``path`` can be written, before work that takes long.
 
-    What only the write itself shows (a full disk, a quota) it still may. Raises ``CannotWrite``.
+    A full disk or a quota shows only in the write itself. Raises ``CannotWrite``.
     """
     if _is_special(path):
         return

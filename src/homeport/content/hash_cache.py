@@ -23,7 +23,7 @@ _SETTLED = 2.0  # seconds after which a change would show in the times of every 
 
 
 class KnownGoodFiles:
-    """Remembers in ``store`` which files were verified. Safe to use from threads."""
+    """Records in ``store`` which files were verified. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -59,6 +59,6 @@ class KnownGoodFiles:
             self._store.remember(_NAMESPACE, state, b"")
 
     def forget(self, state: str | None) -> None:
-        """What is in that state was not good after all."""
+        """Remove the record of a file that turned out to be damaged."""
         if state is not None:
             self._store.forget(_NAMESPACE, state)

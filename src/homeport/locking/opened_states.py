@@ -54,7 +54,7 @@ class OpenedStates:
         return found
 
     def keep(self, file: PackageFile, globs: PathGlobs, contents: PackageContents) -> None:
-        """Keep a package that was read; those not asked for longest go first."""
+        """Keep a package that was read; the least recently used are dropped first."""
         if (file, globs) in self._contents:
             return
         self._contents[file, globs] = contents

@@ -45,7 +45,7 @@ class Accounts:
                     )
 
     def owner(self, text: str, place: FilePosition) -> tuple[int, int]:
-        """Numbers for ``USER[:GROUP]``. Without a group: the user's own, or the same number."""
+        """The numbers of ``USER[:GROUP]``. Without a group: the user's own, or the uid."""
         user, colon, group = text.partition(":")
         uid = self._number(user, self._uids, "user", place)
         if colon:

@@ -2,11 +2,11 @@
 
 A recipe may come from a stranger: a merge request, a cloned repository. The user who builds it must
 not find files of this machine in the image (``from: /proc/self/environ``) or quoted in an
-error (``extends: /etc/passwd``). What a recipe names lies below the recipe's folder, or below a
-directory that the user allows; links count as where they lead to.
+error (``extends: /etc/passwd``). Every path in a recipe must lead below the recipe's folder, or
+below a directory that the user allows, with links resolved.
 
-Not for ``keys`` and directories in ``mirrors``: nothing of them gets into an image or a message
-but certificates, and packages that these sign. Not for paths that the user gives as arguments.
+Not for ``keys`` and directories in ``mirrors``: only certificates, and packages signed by them, get
+into an image or a message. Not for paths that the user gives as arguments.
 """
 
 from __future__ import annotations

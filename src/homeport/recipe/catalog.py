@@ -1,9 +1,9 @@
 """The catalog: recipes and slices by name, those of the user in front of those of Homeport.
 
 ``catalog/NAME/homeport.yaml``, its lockfile beside it, and ``catalog/slices`` for all. A user's own
-catalog is a folder of the same shape (docs/formats/catalog.md). Which one counts belongs to the
-whole process, like a user's limits: an ``App`` says so once, and ``current_catalog`` is read
-wherever a recipe is named.
+catalog is a folder of the same layout (docs/formats/catalog.md). The catalog is set once for the
+whole process, by ``App``, as a user's limits are; ``current_catalog`` is read wherever a recipe
+is named.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class _Finder(msgspec.Struct, frozen=True, eq=False):
     find: Callable[[], UserCatalog] | None
 
 
-#: What finds the catalogs of the user, the one that counts last. ``None``: the shipped one alone.
+#: Functions that find the user's catalog; the last one is used. ``None``: only the shipped catalog.
 _user_catalogs: list[_Finder] = []
 
 
@@ -126,7 +126,7 @@ def current_catalog() -> Catalog:
 
 @contextlib.contextmanager
 def user_catalog(find: Callable[[], UserCatalog] | None) -> Iterator[None]:
-    """Within the context, what ``find`` gives is in front of the shipped catalog.
+    """Within the context, the catalog that ``find`` returns precedes the shipped one.
 
     It is called when a recipe is first looked up, so that other commands fetch nothing, and must
     give the same answer each time. ``None``: the shipped catalog alone.

@@ -42,7 +42,7 @@ class RecipeText(msgspec.Struct, frozen=True, kw_only=True):
     lists:   kind → entries, those of ``per_platform`` included
     configs: (platform or ``None``, config), the ones that replace last
     known:   every platform that any of the files is built for
-    torn:    what it extends could not be read, so that fields may be missing for that alone
+    torn:    a recipe that it extends could not be read, so missing fields may not be its fault
     """
 
     path: Path

@@ -18,7 +18,7 @@ TEST_KINDS: tuple[ImageTestKind, ...] = get_args(ImageTestKind)
 
 
 class ImageTest(msgspec.Struct, frozen=True, kw_only=True):
-    """One test. What is ``None`` or empty is not looked at.
+    """One test. Fields that are ``None`` or empty are not checked.
 
     path:      of the file that is looked for; absolute
     contains, excludes: of the file, or of what the command prints

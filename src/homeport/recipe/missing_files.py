@@ -1,4 +1,4 @@
-"""Local files that a recipe names and that are not there, told before anything is fetched."""
+"""Local files that a recipe names and that are missing, reported before anything is fetched."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def build_root_recipe(recipe: Recipe, part: RunPart) -> Recipe:
         archives=recipe.archives,
         slices=recipe.slices,
         packages=part.packages,
-        # The root of a build is looked at neither by scanners nor by lawyers.
+        # Neither scanners nor licence reviews read a build root.
         steps=Steps(os_release=False, status_database=False, copyright=False),
         place=part.place,
     )

@@ -1,4 +1,4 @@
-"""Proposes the slices of a package: all that its files suggest, or what a program of it needs.
+"""Proposes the slices of a package, for all of its files or for one of its programs.
 
 What is needed comes from ELF headers, first lines of scripts, imports of Python, and a trace if
 there is one. Every path of another package is covered by the slices that are known of it; what
@@ -49,7 +49,7 @@ _DEVELOPMENT = re.compile(
     rb"usr/include/|usr/(?:lib|share)/(?:[^/]+/)?(?:pkgconfig|cmake)/|.*\.(?:a|la|h|pc)$"
 )
 _MODULES = re.compile(rb"usr/lib/python3(?:\.\d+)?/")
-#: What no image reads.
+#: Paths that no image needs.
 _FOR_PEOPLE = re.compile(
     rb"usr/share/(?:doc|man|info|locale|help|lintian|bug|doc-base|gtk-doc|menu|reportbug"
     rb"|bash-completion|zsh|fish|applications|icons|pixmaps|metainfo|apport|i18n)/"

@@ -1,6 +1,6 @@
 """Adding an entry to a list of a YAML file; every other byte of the file stays.
 
-A person's file has comments and an order of its own, which no YAML writer keeps for certain: the
+Files that people edit have comments and an order of their own, which no YAML writer keeps: the
 text is cut where the parser says that the list ends. Not for a file that was not read and checked
 before (``yamlfile.parse`` has the bounds).
 """
@@ -20,7 +20,7 @@ def append_items(text: str, key: str, items: tuple[str, ...]) -> str:
     """``text`` with ``items`` at the end of the list ``key`` of its mapping.
 
     The list is made where there is none. ``items`` are plain scalars that need no quotes.
-    Raises ``BadYaml`` where the text is written in a form that has no place for another line.
+    Raises ``BadYaml`` if no line can be added to the list as it is written.
     """
     if not items:
         return text

@@ -151,7 +151,7 @@ class _Composer:
             if event.anchor not in self._anchors:
                 raise _bad(event, f"no earlier value has the anchor &{event.anchor}")
             node, nodes = self._anchors[event.anchor]
-            # Ten lines of aliases to aliases mean millions of values to who walks through them.
+            # Ten lines of aliases to aliases expand to millions of values.
             self._count(event, nodes if self._expanded else 0)
             return node
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == "!"):

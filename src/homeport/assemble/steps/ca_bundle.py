@@ -3,8 +3,8 @@
 Stands for what ``update-ca-certificates`` does: /etc/ssl/certs/ca-certificates.crt from
 all of Mozilla's certificates in the package, in byte order of their names, whether or
 not the image also gets them one by one, and after them those that the recipe puts into
-/usr/local/share/ca-certificates. OpenSSL's own default places lead there too, so
-that programs find it without being told.
+/usr/local/share/ca-certificates. OpenSSL's default paths lead there too, so that programs
+find it without configuration.
 """
 
 from __future__ import annotations

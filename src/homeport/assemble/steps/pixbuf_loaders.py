@@ -1,8 +1,8 @@
 """loaders.cache of gdk-pixbuf: which loader reads which picture, when it is in the image.
 
 Without the file only the formats that are built into the library are read (PNG, JPEG), so no
-SVG, GIF, WebP or BMP. ``gdk-pixbuf-query-loaders`` asks each loader, which is code; what
-Debian's loaders answer is the same on every architecture and stands in ``pixbuf_loaders.yaml``.
+SVG, GIF, WebP or BMP. ``gdk-pixbuf-query-loaders`` runs each loader; the answers of Debian's
+loaders are the same on every architecture and are recorded in ``pixbuf_loaders.yaml``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a step is: a small named thing that adds to a tree what Debian packages leave to scripts.
 
-A step says which paths it looks at and which it makes; it is held to the latter. It sees
-the tree as the packages and the recipe left it and answers with nodes, which must not
-clash with what is there.
+A step declares which paths it reads and which it writes; writes elsewhere are an error. It
+reads the tree that packages and recipe made and returns nodes, which must not conflict with
+those of the tree.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     diversions: what lies elsewhere because a package's script says so
     system: what packages expect of an installed system; ``None`` in an image that has none
     store:  keeps what steps find out about contents
-    warn:   is told what the user should know about what a step could not make
+    warn:   reports to the user what a step could not make
     """
 
     plan: BuildPlan
@@ -53,7 +53,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     run: Callable[[View], Mapping[bytes, Node]]
 
     def apply(self, view: View) -> Mapping[bytes, Node]:
-        """Run the step; what it makes outside of ``writes`` is a mistake of ours."""
+        """Run the step; a node outside of ``writes`` is a bug in the step."""
         made = self.run(view)
         for path in made:
             assert any(matches(glob, path, directory=False) for glob in self.writes), (

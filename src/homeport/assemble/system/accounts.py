@@ -58,7 +58,7 @@ def settle_accounts(
     root_shell: str,
     recorded: AccountNumbers = NO_NUMBERS,
 ) -> SystemAccounts:
-    """Every account of the image; the recipe's word counts before the packages'.
+    """Every account of the image; the recipe's accounts take precedence over the packages'.
 
     recorded: numbers that names keep, and that no other name is given
     """

@@ -120,7 +120,7 @@ class _Schema:
 def compile_schemas(files: Mapping[str, bytes], fault: Callable[[str, str], None]) -> bytes:
     """The file for ``files`` of one folder, by name.
 
-    fault: is told the name of a file, or of a key in it, and what is wrong with it
+    fault: called with the name of a file, or of a key in it, and what is wrong
     """
     compiling = _Compiling()
     names = [name for name in files if name.endswith((SCHEMA, ENUMS))]

@@ -1,8 +1,8 @@
-"""What the packages of an image expect of an installed system, read from their own words.
+"""What the packages of an image expect of an installed system, read from their declarations.
 
 An image has an installed system's layout and accounts when it holds a whole package with a
-preinst or postinst: its author counted on them. An image of slices and files gets nothing of
-this. Sources, in this order: ``sysusers.d`` and ``tmpfiles.d`` in the packages, PAM's profiles
+preinst or postinst, whose author relied on them. An image of slices and files gets none of
+it. Sources, in this order: ``sysusers.d`` and ``tmpfiles.d`` in the packages, PAM's profiles
 and the list of shells, ``knowledge`` about a package, and the scripts of every other package.
 """
 
@@ -45,7 +45,7 @@ _TYPES = {MakeDirectory: "directory", MakeFile: "file", MakeLink: "symlink"}
 
 
 class InstalledSystem(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be made, and what was not understood."""
+    """What to make, and the commands that were not understood."""
 
     accounts: SystemAccounts
     effects: tuple[Effect, ...]

@@ -84,7 +84,7 @@ class MimeTypes:
 
 
 def read_mime_types(files: Mapping[str, bytes], fault: Callable[[str, str], None]) -> MimeTypes:
-    """Read the files of ``packages`` by name; ``fault`` is told a file and what is wrong."""
+    """Read ``files`` in the order of names; ``fault`` is called with a file and what is wrong."""
     found = MimeTypes()
     for name in sorted(files, key=lambda each: (each == _LAST, each.encode())):
         try:

@@ -294,7 +294,7 @@ def _source(wire: _Source, field: str) -> LockedSource:
 
 
 def _below(path: str, where: dict[str, str | int]) -> str:
-    """What is joined to a mirror's address must stay below it, however the file was edited."""
+    """A path that is joined to a mirror's URL must stay below it, even in an edited lockfile."""
     if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
         raise BadLockfile(f"the path {path!r} leads out of the archive", where=where)
     return path

@@ -14,7 +14,7 @@ from homeport.debian.deb.path_globs import EVERYTHING, PathGlobs, matches
 
 #: Every package has this slice: its copyright file, or the link that stands for it.
 COPYRIGHT = "copyright"
-#: What locking takes of an Essential package because programs of the image start it.
+#: The files of an Essential package that locking adds because programs of the image start them.
 IMPLIED = "implied"
 #: Slices that Homeport defines itself: not every path of them is in every package.
 OWN_SLICES = (COPYRIGHT, IMPLIED)
