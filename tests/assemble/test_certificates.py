@@ -106,5 +106,5 @@ def test_what_is_not_one_certificate_is_named(text: str, tmp_path: Path) -> None
         _RECIPE + "packages: [ca-certificates]\n"
         "files: [{from: corp.crt, to: /usr/local/share/ca-certificates/}]\n"
     )
-    with pytest.raises(UsageError, match=r"/usr/local/share/ca-certificates/corp\.crt is not one"):
+    with pytest.raises(UsageError, match=r"/corp\.crt is not a single certificate in PEM"):
         world.build(recipe)

@@ -60,7 +60,7 @@ def test_names_are_those_that_setlocale_finds(tmp_path: Path) -> None:
 def test_a_locale_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"locales-all has no locale 'de_DX\.UTF-8'") as caught:
         _world(tmp_path).build(BARE + "locales: [de_DX.UTF-8]\n")
-    assert caught.value.hint == "perhaps de_DE.utf8, aa_DJ.utf8, fr_FR.utf8"
+    assert caught.value.hint == "did you mean de_DE.utf8, aa_DJ.utf8, fr_FR.utf8?"
     with pytest.raises(Faults) as faults:
         _world(tmp_path / "c").build(BARE + "locales: [C.UTF-8]\n")
     assert "C.UTF-8 is in libc-bin" in str(faults.value.faults[0].hint)
