@@ -94,7 +94,7 @@ def running_in_chroot(
         "unshare", *kinds, "--mount", "--propagation", "private", "sh", "-c",
         begin + mount + 'mount --bind "$0" "$0" && mount --make-private "$0" &&'
         ' for d in proc sys dev; do mount --rbind "/$d" "$0/$d" &&'
-        ' mount --make-rslave "$0/$d"; done && exec chroot "$0" dockerd "$@"',
+        ' mount --make-rslave "$0/$d"; done && exec chroot "$0" env -u TMPDIR dockerd "$@"',
         str(root), "--config-file", f"{inside}/daemon.json", "--data-root", f"{inside}/data",
         "--exec-root", f"{inside}/exec", "-H", f"unix://{inside}/docker.sock", *network,
         "--iptables=false", "--ip6tables=false", "--pidfile", f"{inside}/pid",

@@ -56,6 +56,8 @@ NOT_RUN = {
         "homeport build dockerfile-copy --load": "needs docker: tests/peers/test_images_engines.py",
         "mkdir root && tar -xzf dockerfile-copy.oci/blobs/sha256/… -C root": "a digest to fill in",
         "homeport build . --mirror file:///srv/mirror/debian": "the path of a mirror to fill in",
+        "homeport build images/ --locked --push registry.example/team/{name}:1": "cli/"
+        "test_build_several.py",
         "homeport lock . --update wait-for": _ENGINE,
         "homeport build . --no-cache": _ENGINE,
     },
