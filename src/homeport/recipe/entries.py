@@ -254,29 +254,6 @@ class Layers(msgspec.Struct, frozen=True, kw_only=True):
     split: tuple[tuple[str, ...], ...] = ()
 
 
-StepName = Literal[
-    "usrmerge",
-    "layout",
-    "accounts",
-    "alternatives",
-    "packaged-state",
-    "os-release",
-    "ca-bundle",
-    "ca-hashes",
-    "java-keystore",
-    "gsettings-schemas",
-    "mime-database",
-    "pixbuf-loaders",
-    "xml-catalogs",
-    "python-bytecode",
-    "status-database",
-    "copyright",
-    "tmp",
-    "dpkg-database",
-    "apt-sources",
-]
-
-
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """What an image of Debian packages needs beyond their files.
 

@@ -1,13 +1,13 @@
-"""Platform of an image ↔ architecture of Debian, typed.
+"""The architecture of Debian for the platform of an image.
 
-The table is Debian's (``debian.architecture``). One platform has one architecture.
+The table is Debian's (``debian.architecture``).
 """
 
 from __future__ import annotations
 
-from homeport.debian.architecture import ARCHITECTURE_OF, PLATFORM_OF
+from homeport.debian.architecture import ARCHITECTURE_OF
 from homeport.errors import UsageError
-from homeport.oci.platform import Platform, parse_platform
+from homeport.oci.platform import Platform
 
 
 def debian_architecture(platform: Platform) -> str:
@@ -24,14 +24,3 @@ def debian_architecture(platform: Platform) -> str:
             hint = "Debian has armhf for linux/arm/v7 and armel for linux/arm/v5"
         raise UsageError(f"Debian has no architecture for the platform {platform}", hint=hint)
     return found
-
-
-def platform_of(architecture: str) -> Platform:
-    """The platform of packages of a Debian architecture; ``UsageError`` if it is unknown."""
-    found = PLATFORM_OF.get(architecture)
-    if found is None:
-        raise UsageError(
-            f"unknown Debian architecture {architecture!r}",
-            hint="supported: " + ", ".join(sorted(PLATFORM_OF)),
-        )
-    return parse_platform(found)
