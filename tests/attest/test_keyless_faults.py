@@ -217,7 +217,7 @@ def test_30_a_certificate_outside_of_known_ct_logs_is_refused(
 
 def test_30_an_unknown_authority_is_refused(shop: Workshop, v1: PrivateSigstore) -> None:
     key = new_key()
-    other = PrivateSigstore()
+    other = PrivateSigstore(now=v1.now)
     other.ct_key = v1.ct_key
     shop.bundle(v1.bundle(shop.statement(), key, other.certificate(key)))
     refused(shop, v1, "no certificate authority of the trusted root")
