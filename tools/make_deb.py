@@ -32,10 +32,18 @@ from typing import NamedTuple
 
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
+from release_wheels import (
+    MACHINES,
+    REPOSITORY,
+    build_own,
+    download_pinned,
+    options_for,
+    pip,
+    release_epoch,
+)
 
 from homeport import __version__
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 MAINTAINER = "Homeport project <homeport-project@users.noreply.github.com>"
 HOME = "https://github.com/homeport-project/homeport"
 
@@ -52,10 +60,6 @@ SUITES = {
     "trixie": Suite("deb13", "3.13"),
     "forky": Suite("deb14", "3.14"),
 }
-#: Debian's name → that of wheels. Other machines lack wheels (docs/limits.md).
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-#: Wheels for these glibc versions run on every release above; those of pip's own order.
-_GLIBC = ("manylinux2014", "manylinux_2_17", "manylinux_2_24", "manylinux_2_28", "manylinux_2_34")
 #: What wheels load from the system → the package that has it.
 LIBRARIES = {
     "libc.so.6": "libc6 (>= 2.34)", "libm.so.6": "libc6 (>= 2.34)",
@@ -127,18 +131,8 @@ def main() -> None:
     asked.directory.mkdir(parents=True, exist_ok=True)
     os.umask(0o022)
     with tempfile.TemporaryDirectory(prefix="homeport-deb-") as work:
-        package = Package(Path(work), SUITES[asked.suite], asked.architecture, _epoch())
+        package = Package(Path(work), SUITES[asked.suite], asked.architecture, release_epoch())
         print(package.build(asked.directory))
-
-
-def _epoch() -> int:
-    given = os.environ.get("SOURCE_DATE_EPOCH")
-    if given is None:
-        given = subprocess.run(
-            ["git", "-C", REPOSITORY, "log", "-1", "--format=%ct"],
-            stdout=subprocess.PIPE, text=True, check=True,
-        ).stdout  # fmt: skip
-    return int(given)
 
 
 @dataclass(frozen=True)
@@ -183,41 +177,17 @@ class Package:
 
     def _install(self) -> None:
         """The wheels by their hashes, and the checkout's own."""
-        tag = self.suite.python.replace(".", "")
-        machine = MACHINES[self.architecture]
-        chosen = [
-            "--only-binary", ":all:", "--implementation", "cp", "--python-version",
-            self.suite.python, *(f"--abi={abi}" for abi in (f"cp{tag}", "abi3", "none")),
-            *(f"--platform={glibc}_{machine}" for glibc in _GLIBC),
-        ]  # fmt: skip
+        chosen = options_for(self.suite.python, self.architecture)
         wheels = self.work / "wheels"
-        _pip("download", "--no-deps", "--require-hashes", "-r", REPOSITORY / "constraints.txt",
-             "--dest", wheels, *chosen)  # fmt: skip
-        _pip("wheel", "--no-deps", "--wheel-dir", wheels, self._source(),
-             SOURCE_DATE_EPOCH=str(self.epoch))  # fmt: skip
-        _pip("install", "--no-deps", "--no-index", "--no-compile", "--target", self.site,
-             *sorted(wheels.iterdir()), *chosen)  # fmt: skip
+        download_pinned(wheels, chosen)
+        build_own(wheels, self.work / "source", self.epoch)
+        pip("install", "--no-deps", "--no-index", "--no-compile", "--target", self.site,
+            *sorted(wheels.iterdir()), *chosen)  # fmt: skip
         shutil.rmtree(self.site / "bin")
         for folder in self.site.glob("*.dist-info"):
             # Where it was installed from: paths of this machine, and the order of pip's work.
             for name in ("direct_url.json", "REQUESTED", "INSTALLER", "RECORD"):
                 (folder / name).unlink(missing_ok=True)
-
-    def _source(self) -> Path:
-        """What the wheel is made of, without what a checkout gathers."""
-        source = self.work / "source"
-        listed = subprocess.run(
-            ["git", "-C", REPOSITORY, "ls-files", "-z", "--cached", "--others",
-             "--exclude-standard", ".gitignore", "LICENSE", "README.md", "pyproject.toml",
-             "docs", "src",
-             "CHANGELOG.md"],
-            stdout=subprocess.PIPE, check=True,
-        ).stdout  # fmt: skip
-        for name in filter(None, listed.decode().split("\0")):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            if (REPOSITORY / name).is_file():
-                shutil.copy(REPOSITORY / name, source / name)
-        return source
 
     def _environment(self) -> None:
         """A virtual environment of Debian's Python, so that its programs find the modules."""
@@ -318,13 +288,6 @@ COMPLETIONS = {
     "zsh": "zsh/vendor-completions/_homeport",
     "fish": "fish/vendor_completions.d/homeport.fish",
 }
-
-
-def _pip(*words: str | Path, **environment: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *words],
-        env={**os.environ, **environment}, check=True,
-    )  # fmt: skip
 
 
 def _homeport(*words: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from peers.buildkit_engines import CHROOTS, missing
+from peers.debian_machine import Machine, trixie
 
 pytestmark = [pytest.mark.network, pytest.mark.root, pytest.mark.peer("dpkg-deb", "lintian")]
 REPOSITORY = Path(__file__).parents[2]
@@ -53,41 +53,11 @@ def test_lintian_finds_nothing(package: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-class Machine:
-    """Debian trixie with the package installed: an overlay over a folder that mmdebstrap made."""
-
-    def __init__(self, base: Path, work: Path) -> None:
-        for name in ("upper", "work", "root"):
-            (work / name).mkdir()
-        self._mounts = (
-            f"mount -t overlay overlay -o lowerdir={base},upperdir={work}/upper,"
-            f"workdir={work}/work {work}/root && "
-            f"mount -t proc proc {work}/root/proc && mount --rbind /dev {work}/root/dev && "
-        )
-        self.root = work / "root"
-        self.upper = work / "upper"
-
-    def run(self, script: str, user: str = "root") -> subprocess.CompletedProcess[str]:
-        inside = "exec chroot {root} runuser -u {user} -- env -i HOME=/home/{user} LANG=C.UTF-8" \
-            " PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive" \
-            ' sh -c "$1"'  # fmt: skip
-        return subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-ec",
-             self._mounts + inside.format(root=self.root, user=user), "sh", script],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def machine(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    base = Path(os.environ.get(CHROOTS, "/nonexistent"), "trixie")
-    if not (base / "usr/bin/apt-get").exists():
-        missing(f"{CHROOTS} names no folder with a trixie chroot")
-    found = Machine(base, tmp_path_factory.mktemp("machine"))
+    found = trixie(tmp_path_factory.mktemp("machine"))
     (found.upper / "opt").mkdir()
     (found.upper / "opt" / package.name).write_bytes(package.read_bytes())
-    (found.upper / "etc").mkdir()
-    (found.upper / "etc/resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
     done = found.run(
         f"useradd --create-home {USER} && apt-get -o Acquire::Check-Valid-Until=false update -qq &&"
         f" apt-get install -y -qq --no-install-recommends /opt/{package.name}"

@@ -49,6 +49,7 @@ NOT_RUN = {
         " installs the wheel",
         "./dev deb . && sudo apt install ./homeport_0.2.0-1~deb13_amd64.deb": "tests/peers/"
         "test_deb.py",
+        "./dev pex . && ./homeport-0.2.0-linux-amd64.pex": "tests/peers/test_pex.py",
         "./dev build dockerfile-copy": "from a checkout: .ci/run",
         "./dev test": "from a checkout: .ci/run",
     },
