@@ -34,7 +34,7 @@ CASES = [
     ("inspect oci:ima", "inspect oci:images/"),
     ("inspect oci:images:1", "inspect oci:images:1.0"),
     ("push ./images:2", "push ./images:2.0"),
-    ("build dockerf", "build dockerfile-copy"),
+    ("build dockerfile-c", "build dockerfile-copy"),
     ("build ./my", "build ./my.yaml"),
     ("build . --platform linux/amd64,linux/s3", "build . --platform linux/amd64,linux/s390x"),
     ("audit --deny floa", "audit --deny floating"),

@@ -180,7 +180,7 @@ def test_a_path_that_was_not_made_is_an_error_that_names_what_was(world: Steps) 
         world.make(files="files: [{part: tool, path: /bin/tool, to: /tool}]\n")
     assert caught.value.id == "not-in-result"
     assert caught.value.what == "the part tool did not write /bin/tool"
-    assert caught.value.hint == "there is /tool"
+    assert caught.value.hint == "did you mean /tool?"
     assert caught.value.where["field"] == "files[0]"
 
 
