@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from peers.debian_machine import Machine, trixie
+from peers.debian_machine import USER, Machine, digests_inside_and_outside, release, trixie
 
 pytestmark = [pytest.mark.network, pytest.mark.root, pytest.mark.peer("dpkg-deb", "lintian")]
-REPOSITORY = Path(__file__).parents[2]
-USER = "reader"
 
 
 def make(folder: Path, umask: int) -> Path:
-    done = subprocess.run(
-        [sys.executable, "tools/make_deb.py", "--suite", "trixie", folder],
-        cwd=REPOSITORY, umask=umask, capture_output=True, text=True, check=False,
-        env={
-            **os.environ, "TZ": f"Etc/GMT+{umask % 7}", "HOME": str(folder),
-            # The checkout of CI belongs to the user who runs the other tests.
-            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory",
-            "GIT_CONFIG_VALUE_0": "*",
-        },
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+    return release("make_deb.py", folder, umask, "--suite", "trixie")
 
 
 @pytest.fixture(scope="module")
@@ -76,18 +60,8 @@ def test_it_installs_with_apt_and_says_its_version(machine: Machine) -> None:
 
 
 def test_a_user_builds_the_digest_that_is_known_elsewhere(machine: Machine, tmp_path: Path) -> None:
-    from homeport.cli.main import run as homeport
-
-    build = ["build", "dockerfile-copy", "--locked", "--no-attest"]
-    assert homeport([*build, "-o", f"oci:{tmp_path}/outside"]) == 0
-    done = machine.run(f"cd && homeport {' '.join(build)}", USER)
-    assert done.returncode == 0, done.stderr
-    folders = (tmp_path / "outside", machine.upper / f"home/{USER}/dockerfile-copy.oci")
-    digests = [
-        json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
-        for folder in folders
-    ]
-    assert digests[0] == digests[1]
+    inside, outside = digests_inside_and_outside(machine, "homeport", tmp_path)
+    assert inside == outside
 
 
 def test_every_module_finds_what_it_imports(machine: Machine) -> None:

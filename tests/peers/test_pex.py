@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import homeport
-from homeport.cli.main import run
-from peers.debian_machine import Machine, trixie
+from peers.debian_machine import USER, Machine, digests_inside_and_outside, release, trixie
 
 pytestmark = [pytest.mark.network, pytest.mark.root, pytest.mark.full]
-REPOSITORY = Path(__file__).parents[2]
-USER = "reader"
 
 
 def make(folder: Path, umask: int, architecture: str = "amd64") -> Path:
-    done = subprocess.run(
-        [sys.executable, "tools/make_pex.py", "--architecture", architecture, folder],
-        cwd=REPOSITORY, umask=umask, capture_output=True, text=True, check=False,
-        env={
-            **os.environ, "TZ": f"Etc/GMT+{umask % 7}", "HOME": str(folder),
-            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory",
-            "GIT_CONFIG_VALUE_0": "*",
-        },
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.splitlines()[-1])
+    return release("make_pex.py", folder, umask, "--architecture", architecture)
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +49,8 @@ def test_it_starts_with_the_machines_python(machine: Machine) -> None:
 
 
 def test_a_user_builds_the_digest_that_is_known_elsewhere(machine: Machine, tmp_path: Path) -> None:
-    build = ["build", "dockerfile-copy", "--locked", "--no-attest"]
-    assert run([*build, "-o", f"oci:{tmp_path}/outside"]) == 0
-    done = machine.run(f"cd && /opt/homeport {' '.join(build)}", USER)
-    assert done.returncode == 0, done.stderr
-    folders = (tmp_path / "outside", machine.upper / f"home/{USER}/dockerfile-copy.oci")
-    digests = [
-        json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
-        for folder in folders
-    ]
-    assert digests[0] == digests[1]
+    inside, outside = digests_inside_and_outside(machine, "/opt/homeport", tmp_path)
+    assert inside == outside
 
 
 def test_the_file_for_arm64_holds_wheels_for_arm64(tmp_path: Path) -> None:
